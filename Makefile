@@ -1,0 +1,51 @@
+# make lab    JupyterLab on the first notebook, in an environment of its own (.venv)
+# make test   ruff, mypy and every test, the notebooks among them
+# make bench  the benchmarks
+# make clean  remove .venv and what the tools left
+#
+# TORCH names the PyTorch requirement, for instance TORCH=torch==2.13.0; PYTHON the interpreter (3.11 or later);
+# LAB_FLAGS goes to JupyterLab, for instance LAB_FLAGS="--no-browser --port=8890".
+
+PYTHON ?= python3
+TORCH ?= torch
+LAB_FLAGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+NOTEBOOK := notebooks/01_explore_budgets.ipynb
+TORCH_STAMP := $(VENV)/torch-$(shell printf '%s' '$(TORCH)' | cksum | cut -d ' ' -f 1).stamp
+
+.PHONY: lab test bench clean
+
+lab: $(VENV)/lab.stamp
+	$(BIN)/python -m jupyterlab --ip=127.0.0.1 --ServerApp.root_dir="$(CURDIR)" $(LAB_FLAGS) $(NOTEBOOK)
+
+test: $(VENV)/dev.stamp
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m mypy
+	$(BIN)/python -m pytest
+
+bench: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest tests/benchmarks --override-ini=python_files='bench_*.py' --capture=no
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/python.stamp:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "prior-lab needs Python 3.11 or later: make PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(TORCH_STAMP): $(VENV)/python.stamp
+	$(BIN)/python -m pip install --quiet '$(TORCH)'
+	rm -f $(VENV)/torch-*.stamp
+	touch $@
+
+$(VENV)/lab.stamp: pyproject.toml $(TORCH_STAMP)
+	$(BIN)/python -m pip install --quiet --editable '.[lab]'
+	touch $@
+
+$(VENV)/dev.stamp: pyproject.toml $(TORCH_STAMP)
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@

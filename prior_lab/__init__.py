@@ -1,0 +1,88 @@
+"""A laboratory for ordered image representations: codes whose first k tokens are useful for every k.
+
+    import prior_lab as pl
+
+    model = pl.load_model("household/reconstruction/prior-gaussian")
+    images = pl.load_dataset("household", split="test").images[:8]
+    code = model.encode(images)  # 127 tokens, in order
+    pictures = model.decode(code[:15])  # what 15 of them tell
+    pl.explore(pl.load_study("household-reconstruction"))  # in Jupyter
+
+Everything is imported when it is first used: `import prior_lab` costs nothing, and training needs no notebook packages.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from prior_lab.errors import InputError
+
+if TYPE_CHECKING:
+    from prior_lab import figures, levels, paper, quality, results
+    from prior_lab.data import ImageDataset, list_datasets, load_dataset
+    from prior_lab.models import Autoencoder, AutoencoderConfig
+    from prior_lab.orderings import Code
+    from prior_lab.training import Experiment, train
+    from prior_lab.widgets import BudgetExplorer, LossPlot, explore
+    from prior_lab.zoo import list_models, list_studies, load_model, load_study
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Autoencoder",
+    "AutoencoderConfig",
+    "BudgetExplorer",
+    "Code",
+    "Experiment",
+    "ImageDataset",
+    "InputError",
+    "LossPlot",
+    "explore",
+    "figures",
+    "levels",
+    "list_datasets",
+    "list_models",
+    "list_studies",
+    "load_dataset",
+    "load_model",
+    "load_study",
+    "paper",
+    "quality",
+    "results",
+    "train",
+]
+
+_HOMES = {
+    "Autoencoder": "models",
+    "AutoencoderConfig": "models",
+    "BudgetExplorer": "widgets",
+    "Code": "orderings",
+    "Experiment": "training",
+    "ImageDataset": "data",
+    "LossPlot": "widgets",
+    "explore": "widgets",
+    "list_datasets": "data",
+    "list_models": "zoo",
+    "list_studies": "zoo",
+    "load_dataset": "data",
+    "load_model": "zoo",
+    "load_study": "zoo",
+    "train": "training",
+}
+_LAB_PACKAGES = {"anywidget", "IPython", "ipywidgets", "plotly", "traitlets"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module 'prior_lab' has no attribute {name!r}")
+    try:
+        module = import_module(f"prior_lab.{_HOMES.get(name, name)}")
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in _LAB_PACKAGES:
+            raise
+        raise InputError(f"prior_lab.{name} needs {package}: pip install 'prior-lab[lab]' brings it.") from error
+    return getattr(module, name) if name in _HOMES else module
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])
