@@ -1,0 +1,274 @@
+"""The wavelet-space transformer: images to features of N tokens, and token states back to images.
+
+An image is taken through a discrete wavelet transform; all coefficients of one place of the coarsest band (every band,
+every colour) make one transformer token, so attention runs over a small grid of places that see all scales. The
+encoder ends in N query tokens that read the grid; the decoder is a grid of queries that reads the token state and
+emits coefficients. The paper (section 2.5) names a "wavelet-space vision transformer" and its size, nothing more:
+wavelet, depth and readout are our choice.
+
+PRIOR has one decoder per level. A level's decoder works on a grid of at least as many places as the level has tokens
+and no fewer than 4 x 4, so coarse levels pay for 16 places instead of 64; decoders on one grid run as one batched
+network (`layers.py`).
+"""
+
+from collections.abc import Sequence
+from itertools import groupby
+
+import numpy as np
+import pywt
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from prior_lab.layers import Block, GroupedLinear, GroupedNorm, ReadBlock, grid_centres, position_code
+from prior_lab.levels import Levels
+
+WAVELET = "bior4.4"
+COLOURS = 3
+
+
+class WaveletGrid(nn.Module):
+    """Images to and from a grid of tokens that hold their wavelet coefficients, scaled to about unit size.
+
+    The transform is the CDF 9/7 wavelet of JPEG 2000 with periodic borders, `log2(patch)` levels deep; it is inverted
+    exactly. Coefficients are divided by the standard deviation that natural images have in their band (which doubles
+    from a level to the next coarser one), so that all bands reach the network, and leave it, at a like size.
+
+    Parameters
+    ----------
+    size : side of the square image [pixel], a multiple of `patch`.
+    patch : pixels per grid step, a power of two.
+    """
+
+    order: Tensor
+    inverse_order: Tensor
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, size: int, patch: int) -> None:
+        super().__init__()
+        self.size, self.side, self.depth = size, size // patch, patch.bit_length() - 1
+        self.token_width = COLOURS * patch * patch
+        for step in range(self.depth):
+            analysis, synthesis = _wavelet_matrices(size >> step)
+            self.register_buffer(f"analysis_{step}", analysis, persistent=False)
+            self.register_buffer(f"synthesis_{step}", synthesis, persistent=False)
+        order = self._gather(torch.arange(COLOURS * size * size).view(1, COLOURS, size, size)).flatten()
+        self.register_buffer("order", order, persistent=False)
+        self.register_buffer("inverse_order", order.argsort(), persistent=False)
+        mean, scale = self._statistics()
+        self.register_buffer("mean", mean, persistent=False)
+        self.register_buffer("scale", scale, persistent=False)
+
+    def forward(self, images: Float[Tensor, "batch 3 size size"]) -> Float[Tensor, "batch place token_width"]:
+        """Scaled coefficients of images in [0, 1], place by place."""
+        coefficients = images
+        for step in range(self.depth):
+            matrix = self.get_buffer(f"analysis_{step}")
+            coarse = self.size >> step
+            block = matrix @ coefficients[..., :coarse, :coarse] @ matrix.T
+            coefficients = _replace_corner(coefficients, block)
+        tokens = coefficients.flatten(1).index_select(1, self.order).unflatten(1, (self.side**2, self.token_width))
+        return (tokens - self.mean) / self.scale
+
+    def inverse(self, tokens: Float[Tensor, "batch place token_width"]) -> Float[Tensor, "batch 3 size size"]:
+        """Images of scaled coefficients; values may leave [0, 1]."""
+        flat = (tokens * self.scale + self.mean).flatten(1).index_select(1, self.inverse_order)
+        images = flat.unflatten(1, (COLOURS, self.size, self.size))
+        for step in reversed(range(self.depth)):
+            matrix = self.get_buffer(f"synthesis_{step}")
+            coarse = self.size >> step
+            block = matrix @ images[..., :coarse, :coarse] @ matrix.T
+            images = _replace_corner(images, block)
+        return images
+
+    def _gather(self, coefficients: Tensor) -> Tensor:
+        """Coefficients in the usual nested layout, sorted place by place."""
+        place = "batch colour (y i) (x j) -> batch (y x) (colour i j)"
+        bands = [coefficients[..., : self.side, : self.side]]
+        for step in reversed(range(self.depth)):
+            half = self.size >> (step + 1)
+            low, high = slice(0, half), slice(half, 2 * half)
+            bands += [coefficients[..., y, x] for y, x in ((low, high), (high, low), (high, high))]
+        return torch.cat([rearrange(band, place, y=self.side, x=self.side) for band in bands], dim=-1)
+
+    def _statistics(self) -> tuple[Tensor, Tensor]:
+        """Mean and scale of every coefficient of a place, from the 1/f spectrum of natural images."""
+        gain = 2.0**self.depth
+        mean, scale = [0.5 * gain] * COLOURS, [0.25 * gain] * COLOURS
+        for step in reversed(range(self.depth)):
+            count = 3 * COLOURS * 4 ** (self.depth - 1 - step)
+            mean += [0.0] * count
+            scale += [0.06 * 2.0 ** (step + 1)] * count
+        return torch.tensor(mean), torch.tensor(scale)
+
+
+def _wavelet_matrices(size: int) -> tuple[Float[Tensor, "size size"], Float[Tensor, "size size"]]:
+    """One level of the 1-D transform, low band above high band, and its inverse."""
+    identity = np.eye(size)
+    analysis = np.concatenate(pywt.dwt(identity, WAVELET, mode="periodization", axis=0))
+    return torch.from_numpy(analysis).float(), torch.from_numpy(np.linalg.inv(analysis)).float()
+
+
+def _replace_corner(images: Tensor, block: Tensor) -> Tensor:
+    size = block.shape[-1]
+    if size == images.shape[-1]:
+        return block
+    top = torch.cat([block, images[..., :size, size:]], dim=-1)
+    return torch.cat([top, images[..., size:, :]], dim=-2)
+
+
+class ReadoutHead(nn.Module):
+    """Query states to features: norm, linear, SiLU, linear, then normalised over the channels."""
+
+    def __init__(self, width: int, channels: int) -> None:
+        super().__init__()
+        self.norm = GroupedNorm(1, width)
+        self.inner = GroupedLinear(1, width, width)
+        self.outer = GroupedLinear(1, width, channels)
+
+    def forward(self, x: Float[Tensor, "1 batch token width"]) -> Float[Tensor, "batch token channel"]:
+        """Token by token."""
+        features = self.outer(functional.silu(self.inner(self.norm(x))))[0]
+        return functional.layer_norm(features, features.shape[-1:])
+
+
+class WaveletEncoder(nn.Module):
+    """Images to the features of N tokens: wavelet grid, transformer blocks, N queries that read the grid.
+
+    Parameters
+    ----------
+    heads : the runs of tokens that share a readout head: one for all (masking orderings) or one per level (PRIOR).
+    """
+
+    def __init__(
+        self,
+        levels: Levels,
+        heads: Sequence[slice],
+        *,
+        size: int,
+        patch: int,
+        width: int,
+        channels: int,
+        depth: int,
+    ) -> None:
+        super().__init__()
+        self.grid = WaveletGrid(size, patch)
+        self.embed = GroupedLinear(1, self.grid.token_width, width)
+        self.places = nn.Parameter(position_code(grid_centres(self.grid.side), width))
+        self.blocks = nn.Sequential(*(Block(1, width) for _ in range(depth)))
+        centres = torch.cat([levels.centres(level) for level in range(levels.count)])
+        self.queries = nn.Parameter(position_code(centres, width) + 0.2 * torch.randn(levels.tokens, width))
+        self.read = ReadBlock(1, width)
+        self.heads = nn.ModuleList(ReadoutHead(width, channels) for _ in heads)
+        self.head_slices = tuple(heads)
+
+    def forward(self, images: Float[Tensor, "batch 3 size size"]) -> Float[Tensor, "batch token channel"]:
+        """The y of eq. 4, level after level; images in [0, 1]."""
+        grid = self.blocks(self.embed(self.grid(images)[None]) + self.places)
+        states = self.read(self.queries.expand(1, images.shape[0], -1, -1), grid)
+        parts = [head(states[:, :, tokens]) for head, tokens in zip(self.heads, self.head_slices, strict=True)]
+        return torch.cat(parts, dim=1)
+
+
+class WaveletDecoder(nn.Module):
+    """A group of decoders on one grid: each turns its own token state into an image.
+
+    Parameters
+    ----------
+    centres : for each decoder, the (x, y) centres of the tokens it reads, from which position codes start.
+    """
+
+    def __init__(
+        self,
+        centres: Sequence[Float[Tensor, "_ 2"]],
+        *,
+        size: int,
+        patch: int,
+        width: int,
+        channels: int,
+        depth: int,
+    ) -> None:
+        super().__init__()
+        groups, self.longest = len(centres), max(len(points) for points in centres)
+        self.grid = WaveletGrid(size, patch)
+        self.embed = GroupedLinear(groups, channels, width)
+        codes = [functional.pad(position_code(c, width), (0, 0, 0, self.longest - len(c))) for c in centres]
+        self.positions = nn.Parameter(torch.stack(codes)[:, None])
+        self.padded = any(len(points) < self.longest for points in centres)
+        present = torch.stack([torch.arange(self.longest) < len(points) for points in centres])
+        self.register_buffer("present", present, persistent=False)
+        places = position_code(grid_centres(self.grid.side), width)
+        self.places = nn.Parameter(places.repeat(groups, 1, 1, 1))
+        self.reads = nn.ModuleList(ReadBlock(groups, width) for _ in range(depth))
+        self.norm = GroupedNorm(groups, width)
+        self.out = GroupedLinear(groups, width, self.grid.token_width)
+        with torch.no_grad():
+            self.out.weight.mul_(0.1)
+
+    def forward(self, states: Sequence[Float[Tensor, "batch _ channel"]]) -> Float[Tensor, "group batch 3 size size"]:
+        """Images of the leading decoders' states, in [0, 1] up to over- and undershoot."""
+        groups, batch = len(states), states[0].shape[0]
+        padded = [functional.pad(state, (0, 0, 0, self.longest - state.shape[1])) for state in states]
+        context = self.embed(torch.stack(padded)) + self.positions[:groups]
+        present = self.get_buffer("present")[:groups] if self.padded else None
+        x = self.places[:groups].expand(-1, batch, -1, -1)
+        for read in self.reads:
+            x = read(x, context, present)
+        tokens = self.out(self.norm(x))
+        return self.grid.inverse(tokens.flatten(0, 1)).unflatten(0, (groups, batch))
+
+
+class DecoderBank(nn.Module):
+    """The decoders of an ordering's states, batched grid by grid.
+
+    Parameters
+    ----------
+    centres : for each state, the (x, y) centres of its tokens, coarse to fine.
+    patch : pixels per step of the finest grid.
+    """
+
+    coarsest_side = 4
+
+    def __init__(
+        self,
+        centres: Sequence[Float[Tensor, "_ 2"]],
+        *,
+        size: int,
+        patch: int,
+        width: int,
+        channels: int,
+        depth: int,
+    ) -> None:
+        super().__init__()
+        groups = [
+            list(group) for _, group in groupby(centres, key=lambda points: self._side(len(points), size // patch))
+        ]
+        self.counts = [len(group) for group in groups]
+        self.decoders = nn.ModuleList(
+            WaveletDecoder(
+                group,
+                size=size,
+                patch=size // self._side(len(group[0]), size // patch),
+                width=width,
+                channels=channels,
+                depth=depth,
+            )
+            for group in groups
+        )
+
+    def forward(self, states: Sequence[Float[Tensor, "batch _ channel"]]) -> list[Float[Tensor, "batch 3 size size"]]:
+        """The image of each state, for the leading states or for all."""
+        images: list[Tensor] = []
+        for count, decoder in zip(self.counts, self.decoders, strict=True):
+            group = states[len(images) : len(images) + count]
+            images += decoder(group).unbind() if group else []
+        return images
+
+    def _side(self, tokens: int, finest: int) -> int:
+        side = self.coarsest_side
+        while side * side < tokens:
+            side *= 2
+        return min(side, finest)

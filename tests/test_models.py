@@ -1,0 +1,130 @@
+"""The autoencoder: the budget invariant end to end, sizes, and what it says to wrong input."""
+
+import pytest
+import torch
+
+from prior_lab.errors import InputError
+from prior_lab.models import Autoencoder, AutoencoderConfig, OrderingName
+
+ORDERINGS: tuple[OrderingName, ...] = ("prior", "itd", "td")
+
+
+def tiny(ordering: OrderingName) -> Autoencoder:
+    torch.manual_seed(0)
+    config = AutoencoderConfig(
+        ordering=ordering, levels=4, image_size=32, patch=8, width=32, channels=32,
+        encoder_depth=1, decoder_width=32, decoder_depth=1, predictor_depth=1,
+    )  # fmt: skip
+    return Autoencoder(config).eval()
+
+
+@pytest.fixture(params=ORDERINGS)
+def model(request: pytest.FixtureRequest) -> Autoencoder:
+    return tiny(request.param)
+
+
+@pytest.fixture
+def images() -> torch.Tensor:
+    return torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+def test_nothing_after_the_slice_changes_the_image(model: Autoencoder, images: torch.Tensor) -> None:
+    code = model.encode(images)
+    for budget in model.budgets:
+        altered = code.values.clone()
+        altered[:, budget:] = 7.0
+        assert torch.equal(
+            model.decode(code[:budget]), model.decode(type(code)(altered, code.posterior, code.prefixes)[:budget])
+        )
+
+
+def test_a_decoded_prefix_equals_its_budget_in_the_batched_pass(model: Autoencoder, images: torch.Tensor) -> None:
+    code = model.encode(images)
+    everything = model.decode_budgets(code)
+    assert everything.shape == (4, 4, 3, 32, 32)
+    for index, budget in enumerate(model.budgets):
+        torch.testing.assert_close(model.decode(code[:budget]), everything[index], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(model.decode_budgets(code[:7]), everything[:3], atol=1e-5, rtol=1e-4)
+
+
+def test_decoding_needs_the_code_only(model: Autoencoder, images: torch.Tensor) -> None:
+    code = model.encode(images)
+    before = model.decode(code[:7])
+    for parameter in model.encoder.parameters():
+        torch.nn.init.constant_(parameter, float("nan"))
+    assert torch.equal(model.decode(code[:7]), before)
+
+
+def test_one_image_is_coded_as_it_is_in_a_batch(model: Autoencoder, images: torch.Tensor) -> None:
+    together, alone = model.encode(images), model.encode(images[2:3])
+    torch.testing.assert_close(alone.values[0], together.values[2], atol=1e-5, rtol=1e-4)
+
+
+def test_float_and_byte_images_are_the_same_images(model: Autoencoder, images: torch.Tensor) -> None:
+    assert torch.equal(model.encode(images).values, model.encode(images.float() / 255).values)
+
+
+def test_features_are_the_tokens_or_the_state_that_the_head_reads(images: torch.Tensor) -> None:
+    prior, masking = tiny("prior"), tiny("td")
+    for model in (prior, masking):
+        code = model.encode(images)
+        assert torch.equal(model.features(code[:7]), code.values[:, :7].flatten(1))
+    assert prior.features(prior.encode(images)[:7], "level").shape == (4, 4 * 32)
+    masked = masking.features(masking.encode(images)[:7], "level").view(4, 15, 32)
+    assert torch.equal(masked[:, 7:], torch.zeros(4, 8, 32))
+
+
+@pytest.mark.parametrize(("ordering", "printed"), [("prior", 11.761e6), ("itd", 11.479e6), ("td", 11.479e6)])
+def test_the_paper_preset_has_the_papers_size_at_full_budget(ordering: OrderingName, printed: float) -> None:
+    with torch.device("meta"):
+        model = Autoencoder(AutoencoderConfig.preset("paper", ordering=ordering))
+    assert model.full_budget_parameters() == pytest.approx(printed, rel=0.005)
+
+
+@pytest.mark.parametrize("ordering", ORDERINGS)
+def test_the_laptop_preset_has_one_to_about_two_million_parameters(ordering: OrderingName) -> None:
+    model = Autoencoder(AutoencoderConfig.preset("laptop", ordering=ordering))
+    assert model.budgets == (1, 3, 7, 15, 31, 63, 127)
+    assert 1e6 <= model.full_budget_parameters() <= sum(p.numel() for p in model.parameters()) <= 2.2e6
+
+
+def test_a_config_survives_json(model: Autoencoder) -> None:
+    again = Autoencoder.from_config(model.config_json())
+    assert again.config == model.config
+    again.load_state_dict(model.state_dict())
+
+
+@pytest.mark.usefixtures("no_shape_checks")
+def test_wrong_images_are_refused_in_one_sentence(model: Autoencoder, images: torch.Tensor) -> None:
+    with pytest.raises(InputError, match=r"\[batch, 3, 32, 32\]; got \(1, 3, 48, 48\)"):
+        model.encode(torch.zeros(1, 3, 48, 48))
+    with pytest.raises(InputError, match=r"got \(4, 1, 32, 32\)"):
+        model.encode(images[:, :1])
+    with pytest.raises(InputError, match=r"uint8, or float in \[0, 1\]; got torch.int64"):
+        model.encode(images.long())
+    with pytest.raises(InputError, match=r"must lie in \[0, 1\]; these run from 0 to 255"):
+        model.encode(images.float())
+    with pytest.raises(InputError, match="tensor"):
+        model.encode(images.numpy())  # type: ignore[arg-type]
+
+
+def test_a_budget_of_20_is_refused_by_prior_alone(images: torch.Tensor) -> None:
+    with pytest.raises(InputError, match=r"20 tokens .* choose one of 1, 3, 7, 15"):
+        tiny("prior").encode(images)[:20]
+    assert tiny("td").decode(tiny("td").encode(images)[:10]).shape == (4, 3, 32, 32)
+
+
+@pytest.mark.usefixtures("no_shape_checks")
+def test_an_impossible_config_is_refused_in_one_sentence() -> None:
+    with pytest.raises(InputError, match="Unknown ordering 'random'; choose one of prior, itd, td"):
+        AutoencoderConfig(ordering="random")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="image_size 48 with patch 8: both must be powers of two"):
+        AutoencoderConfig(image_size=48)
+    with pytest.raises(InputError, match="width is 50; it must be a positive multiple of 32"):
+        AutoencoderConfig(width=50)
+    with pytest.raises(InputError, match="Unknown preset 'huge'; choose laptop or paper"):
+        AutoencoderConfig.preset("huge")
+    with pytest.raises(InputError, match="must have just the fields"):
+        Autoencoder.from_config('{"ordering": "prior"}')
+    with pytest.raises(InputError, match="not JSON"):
+        Autoencoder.from_config("{")

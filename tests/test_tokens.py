@@ -1,0 +1,80 @@
+"""Token kinds: posteriors against analytic truth."""
+
+import math
+
+import pytest
+import torch
+from torch.distributions import Normal, kl_divergence
+
+from prior_lab.tokens import GaussianPosterior, GaussianTokens
+
+
+@pytest.fixture
+def posterior() -> GaussianPosterior:
+    generator = torch.Generator().manual_seed(0)
+    return GaussianPosterior(
+        torch.randn(5, 7, 32, generator=generator), torch.randn(5, 7, 32, generator=generator).clamp(-3, 1)
+    )
+
+
+def test_divergence_is_the_analytic_kl_in_nats(posterior: GaussianPosterior) -> None:
+    scale = (0.5 * posterior.log_variance).exp()
+    expected = kl_divergence(Normal(posterior.mean, scale), Normal(0.0, 1.0)).sum(-1)
+    torch.testing.assert_close(posterior.divergence(), expected)
+    torch.testing.assert_close(posterior.usage(), expected.mean(0))
+
+
+def test_samples_have_the_posteriors_mean_and_variance() -> None:
+    mean, log_variance = torch.full((4000, 1, 32), 0.7), torch.full((4000, 1, 32), -1.2)
+    values = GaussianPosterior(mean, log_variance).values(torch.Generator().manual_seed(1))
+    count = values.numel()
+    standard_error = math.exp(-0.6) / math.sqrt(count)
+    assert values.mean().item() == pytest.approx(0.7, abs=5 * standard_error)
+    assert values.var().item() == pytest.approx(math.exp(-1.2), rel=5 * math.sqrt(2 / count))
+
+
+def test_without_a_generator_the_value_is_the_mean(posterior: GaussianPosterior) -> None:
+    assert torch.equal(posterior.values(), posterior.mean)
+
+
+def test_the_masked_state_is_the_prior_and_carries_no_information(posterior: GaussianPosterior) -> None:
+    mask = torch.zeros(5, 7, dtype=torch.bool)
+    mask[:, 3:] = True
+    masked = posterior.masked(mask)
+    assert torch.equal(masked.mean[:, 3:], torch.zeros(5, 4, 32))
+    assert torch.equal(masked.log_variance[:, 3:], torch.zeros(5, 4, 32))
+    assert torch.equal(masked.divergence()[:, 3:], torch.zeros(5, 4))
+    assert torch.equal(masked.mean[:, :3], posterior.mean[:, :3])
+
+
+def test_free_nats_cost_nothing_below_kappa(posterior: GaussianPosterior) -> None:
+    divergence = posterior.divergence()
+    kappa = divergence.median().item()
+    expected = torch.clamp(divergence - kappa, min=0).mean()
+    cost = GaussianTokens(32, heads=7, free_nats=kappa).regulariser(posterior)
+    torch.testing.assert_close(cost, expected)
+    assert GaussianTokens(32, heads=7, free_nats=1e6).regulariser(posterior).item() == 0.0
+
+
+def test_separate_heads_equal_a_loop_over_tokens() -> None:
+    tokens = GaussianTokens(32, heads=7)
+    features = torch.randn(3, 7, 32, generator=torch.Generator().manual_seed(0))
+    posterior = tokens(features)
+    for token in range(7):
+        row = features[:, token] @ tokens.linear.weight[token] + tokens.linear.bias[token]
+        torch.testing.assert_close(posterior.mean[:, token], row[:, :32])
+        torch.testing.assert_close(posterior.log_variance[:, token], row[:, 32:])
+
+
+def test_gaussian_heads_have_the_sizes_that_table_2_implies() -> None:
+    def size(module: torch.nn.Module) -> int:
+        return sum(parameter.numel() for parameter in module.parameters())
+
+    assert size(GaussianTokens(128, heads=127)) == 4_194_048
+    assert 7 * size(GaussianTokens(128, heads=1)) == 231_168
+
+
+def test_posteriors_start_narrow() -> None:
+    features = torch.randn(8, 7, 32, generator=torch.Generator().manual_seed(0))
+    log_variance = GaussianTokens(32, heads=1)(features).log_variance
+    assert log_variance.mean().item() == pytest.approx(-4.0, abs=0.1)
