@@ -1,0 +1,147 @@
+"""Studies from finished runs: every run measured on the test split, the seeds of one experiment joined to an arm."""
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import xarray as xr
+
+from prior_lab import results, zoo
+from prior_lab.checkpoints import read_history
+from prior_lab.data import ImageDataset, load_dataset
+from prior_lab.errors import InputError
+from prior_lab.models import LABELS, Autoencoder
+from prior_lab.quality import quality_by_budget
+
+MODEL_FILE = "model.safetensors"
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run that `python -m prior_lab train` finished, as its folder tells."""
+
+    folder: Path
+    seed: int
+    experiment: dict[str, object]
+    command: str
+
+    @property
+    def model_file(self) -> Path:
+        """The weights."""
+        return self.folder / MODEL_FILE
+
+    @property
+    def arm(self) -> str:
+        """The arm's name in a study, such as prior-gaussian."""
+        model = self.experiment["model"]
+        assert isinstance(model, dict)
+        return f"{model['ordering']}-{model['tokens']}"
+
+
+def study_from_runs(
+    folders: Sequence[Path],
+    *,
+    name: str,
+    model_name: Callable[[FinishedRun], str] = lambda run: str(run.model_file.resolve()),
+) -> xr.DataTree:
+    """Measure runs on the test split of their data and gather them in a study (see `results.py`).
+
+    Parameters
+    ----------
+    folders : run folders of `python -m prior_lab train`; those of one arm may differ in their seed alone.
+    model_name : what the study says of where an arm's model lies; as `load_model` takes it.
+
+    Raises
+    ------
+    InputError : if a folder holds no finished run, or two runs of an arm differ in more than their seed.
+    """
+    runs = [read_run(folder) for folder in folders]
+    if not runs:
+        raise InputError("A study needs at least one run folder.")
+    dataset = str(runs[0].experiment["data"])
+    arms = {}
+    for arm in dict.fromkeys(run.arm for run in runs):
+        same = sorted((run for run in runs if run.arm == arm), key=lambda run: run.seed)
+        if any({**run.experiment, "seed": 0} != {**same[0].experiment, "seed": 0} for run in same):
+            raise InputError(f"The runs of {arm} differ in more than their seed; measure them as separate studies.")
+        arms[arm] = _measure_arm(same, model_name(same[0]))
+    wall_time = sum(read_history(run.folder)[-1]["seconds"] for run in runs)
+    return results.build_study(name, arms, dataset=dataset, wall_time_s=wall_time)
+
+
+def bundle_study(folders: Sequence[Path], name: str) -> None:
+    """Measure runs and put the study and the weights of each arm's first seed into the package (for maintainers)."""
+
+    def bundled_name(run: FinishedRun) -> str:
+        return f"{run.experiment['data']}/reconstruction/{run.arm}"
+
+    tree = study_from_runs(folders, name=name, model_name=bundled_name)
+    path = zoo.BUNDLED / "studies" / f"{name}.nc"
+    results.save(tree, path)
+    zoo.register("studies", name, path)
+    runs = sorted((read_run(folder) for folder in folders), key=lambda run: -run.seed)
+    for run in runs:
+        path = zoo.BUNDLED / "models" / f"{bundled_name(run)}.safetensors"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(run.model_file, path)
+        zoo.register("models", bundled_name(run), path)
+
+
+def read_run(folder: Path) -> FinishedRun:
+    """What a run folder tells of its run.
+
+    Raises
+    ------
+    InputError : if there is no finished run.
+    """
+    path = Path(folder) / MODEL_FILE
+    if not path.is_file():
+        raise InputError(f"{folder} holds no finished run: {MODEL_FILE} is missing.")
+    record = zoo.model_record(path)
+    experiment = json.loads(record.config)
+    return FinishedRun(Path(folder), experiment["seed"], experiment, record.command)
+
+
+def _measure_arm(runs: Sequence[FinishedRun], model_name: str) -> xr.Dataset:
+    experiment = runs[0].experiment
+    assert isinstance(experiment["model"], dict)
+    test = load_dataset(
+        str(experiment["data"]),
+        split="test",
+        path=None if experiment["path"] is None else str(experiment["path"]),
+        size=int(experiment["model"]["image_size"]) if experiment["path"] is not None else None,
+    )
+    return results.build_arm(
+        [_measure_run(run, test) for run in runs],
+        [test.object_names[index] for index in test.objects.tolist()],
+        ordering=LABELS[experiment["model"]["ordering"]],
+        token_kind=experiment["model"]["tokens"],
+        config=json.dumps(experiment),
+        command=runs[0].command,
+        model=model_name,
+    )
+
+
+def _measure_run(run: FinishedRun, test: ImageDataset) -> results.Run:
+    model = zoo.load_model(run.model_file)
+    history = read_history(run.folder)
+    last = f"ssim_{model.budgets[-1]}"
+    return results.Run(
+        seed=run.seed,
+        quality=quality_by_budget(model, test.images),
+        rate=mean_rate(model, test.images),
+        loss=[(int(record["step"]), record["loss"]) for record in history],
+        validation_ssim=[(int(record["step"]), record[last]) for record in history if last in record],
+    )
+
+
+@torch.inference_mode()
+def mean_rate(model: Autoencoder, images: torch.Tensor, batch_size: int = 128) -> np.ndarray:
+    """b(u) of every token over images (eq. 8), in nats, streamed in batches."""
+    total = sum(model.encode(batch).information.double() * len(batch) for batch in images.split(batch_size))
+    assert isinstance(total, torch.Tensor)
+    return (total / len(images)).cpu().numpy()

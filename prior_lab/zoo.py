@@ -1,0 +1,178 @@
+"""Bundled weights and studies by name, checked by SHA-256, and model files of one's own.
+
+Weights are safetensors in half precision. The file's metadata tells what it is (`format`), the model's shape (`model`),
+the experiment that trained it (`config`) and the exact command that made it (`command`): nothing is unpickled.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+import xarray as xr
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+
+from prior_lab import results
+from prior_lab.errors import InputError
+from prior_lab.files import replacing, sha256
+from prior_lab.models import Autoencoder
+
+BUNDLED = Path(__file__).parent / "bundled"
+FORMAT = "prior-lab/autoencoder"
+Kind = Literal["models", "studies"]
+
+
+@dataclass(frozen=True)
+class ModelRecord:
+    """What a model file says of itself.
+
+    Attributes
+    ----------
+    model : JSON of the model's config, as `Autoencoder.config_json` writes it.
+    config : JSON of the experiment that trained it.
+    command : the command that made it.
+    """
+
+    model: str
+    config: str
+    command: str
+
+
+def list_models() -> list[str]:
+    """Names of the bundled models."""
+    return sorted(_index()["models"])
+
+
+def list_studies() -> list[str]:
+    """Names of the bundled studies."""
+    return sorted(_index()["studies"])
+
+
+def load_model(name: str | Path) -> Autoencoder:
+    """A trained model, in evaluation mode on the CPU.
+
+    Parameters
+    ----------
+    name : one of `list_models()`, or the path of a `.safetensors` file that `save_model` wrote.
+
+    Raises
+    ------
+    InputError : if there is no such model, or the file is truncated, altered, or no model of prior_lab.
+    """
+    path = _model_path(name)
+    record = _read_record(path)
+    model = Autoencoder.from_config(record.model)
+    expected, stored = model.state_dict(), load_file(path)
+    fits = expected.keys() == stored.keys() and all(expected[key].shape == stored[key].shape for key in expected)
+    if not fits:
+        raise InputError(f"The weights in {path.name!r} do not fit the model's config that it holds.")
+    model.load_state_dict({key: stored[key].to(expected[key].dtype) for key in expected})
+    return model.eval()
+
+
+def model_record(name: str | Path) -> ModelRecord:
+    """The configs and the command behind a model that `load_model` takes.
+
+    Raises
+    ------
+    InputError : as `load_model`.
+    """
+    return _read_record(_model_path(name))
+
+
+def save_model(model: Autoencoder, path: str | Path, *, config: str, command: str) -> None:
+    """Write a model's weights in half precision: the file is whole, or what was there before stays.
+
+    Parameters
+    ----------
+    path : ends in `.safetensors`.
+    config : JSON of the experiment that trained it.
+    command : the exact command that made it.
+
+    Raises
+    ------
+    InputError : if a weight is not finite in half precision, or the path has another ending.
+    """
+    if Path(path).suffix != ".safetensors":
+        raise InputError(f"A model file ends in .safetensors; {str(path)!r} does not.")
+    halves = {}
+    for key, weight in model.state_dict().items():
+        dtype = torch.float16 if weight.is_floating_point() else weight.dtype
+        halves[key] = weight.detach().to("cpu", dtype).contiguous()
+        if not torch.isfinite(halves[key]).all():
+            raise InputError(f"The weight {key} is not finite in half precision; the model is not saved.")
+    metadata = {"format": FORMAT, "model": model.config_json(), "config": config, "command": command}
+    with replacing(Path(path)) as temporary:
+        save_file(halves, temporary, metadata)
+
+
+def load_study(name: str | Path) -> xr.DataTree:
+    """A study as `prior_lab.results` describes it.
+
+    Parameters
+    ----------
+    name : one of `list_studies()`, or the path of a `.nc` file that `results.save` wrote.
+
+    Raises
+    ------
+    InputError : if there is no such study, or the file is truncated, altered, or of another schema version.
+    """
+    return results.load(Path(name) if str(name).endswith(".nc") else _bundled("studies", str(name)))
+
+
+def register(kind: Kind, name: str, file: str | Path) -> None:
+    """Enter a file that lies under `prior_lab/bundled` in the index, or bring its entry up to date (for maintainers).
+
+    Raises
+    ------
+    InputError : if the file is missing or lies elsewhere.
+    """
+    path = Path(file).resolve()
+    if not path.is_file() or not path.is_relative_to(BUNDLED.resolve()):
+        raise InputError(f"{str(file)!r} is not a file under {BUNDLED.name!r}.")
+    index = _index()
+    relative = path.relative_to(BUNDLED.resolve()).as_posix()
+    index[kind][name] = {"file": relative, "sha256": sha256(path), "bytes": path.stat().st_size}
+    with replacing(BUNDLED / "index.json") as temporary:
+        temporary.write_text(json.dumps(index, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _index() -> dict[str, dict[str, dict[str, str | int]]]:
+    return json.loads((BUNDLED / "index.json").read_text(encoding="utf-8"))
+
+
+def _model_path(name: str | Path) -> Path:
+    if not str(name).endswith(".safetensors"):
+        return _bundled("models", str(name))
+    if not Path(name).is_file():
+        raise InputError(f"There is no model file {str(name)!r}.")
+    return Path(name)
+
+
+def _bundled(kind: Kind, name: str) -> Path:
+    """The path of a bundled file whose bytes are those that were registered."""
+    entries = _index()[kind]
+    if name not in entries:
+        noun = {"models": "model", "studies": "study"}[kind]
+        raise InputError(f"There is no bundled {noun} {name!r}; available: {', '.join(sorted(entries)) or 'none'}.")
+    path = BUNDLED / str(entries[name]["file"])
+    found = sha256(path) if path.is_file() else "nothing"
+    if found != entries[name]["sha256"]:
+        raise InputError(
+            f"The bundled file {entries[name]['file']!r} is damaged: its SHA-256 should be {entries[name]['sha256']}, "
+            f"found {found}; install prior-lab again."
+        )
+    return path
+
+
+def _read_record(path: Path) -> ModelRecord:
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+    except SafetensorError as error:
+        raise InputError(f"{path.name!r} is truncated or is not a safetensors file: {error}.") from error
+    if metadata.get("format") != FORMAT:
+        raise InputError(f"{path.name!r} holds safetensors, but not a model of prior_lab.")
+    return ModelRecord(metadata["model"], metadata["config"], metadata["command"])

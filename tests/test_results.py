@@ -1,0 +1,167 @@
+"""The written schema: built, checked, saved whole and read again."""
+
+import json
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import prior_lab
+from prior_lab import results
+from prior_lab.errors import InputError
+from prior_lab.results import Provenance, Run, bootstrap_interval, build_arm, build_study
+
+OBJECTS = [f"chair-{number // 4}" for number in range(48)]
+HERE = Provenance(commit="0" * 40, versions=json.dumps({"prior-lab": prior_lab.__version__}), hardware="2 x a core")
+
+
+def _run(seed: int, **history: list[tuple[int, float]]) -> Run:
+    values = np.random.default_rng(seed).random((4, 7, len(OBJECTS)))
+    coords = {
+        "metric": ["L1", "L2", "PSNR", "SSIM"],
+        "unit": ("metric", ["1", "1", "dB", "1"]),
+        "budget": [1, 3, 7, 15, 31, 63, 127],
+    }
+    return Run(seed, xr.DataArray(values, dims=("metric", "budget", "image"), coords=coords), np.ones(127), **history)
+
+
+def _arm(*runs: Run) -> xr.Dataset:
+    return build_arm(runs, OBJECTS, ordering="PRIOR", token_kind="gaussian", config="{}", command="prior-lab train")
+
+
+@pytest.fixture
+def study():
+    arm = _arm(_run(0, loss=[(10, 0.5), (20, 0.25)], validation_ssim=[(20, 0.75)]), _run(1, loss=[(10, 0.5)]))
+    return build_study(
+        "household-reconstruction", {"prior-gaussian": arm}, dataset="household", wall_time_s=12.5, made_by=HERE
+    )
+
+
+def test_a_study_comes_back_as_it_was_saved(study, tmp_path):
+    path = tmp_path / "folder" / "study.nc"
+    results.save(study, path)
+    xr.testing.assert_identical(results.load(path), study)
+    assert [file.name for file in path.parent.iterdir()] == ["study.nc"]
+
+
+def test_every_variable_and_coordinate_tells_its_unit(study):
+    arm = study["prior-gaussian"]
+    assert all("units" in variable.attrs for variable in (*arm.data_vars.values(), *arm.coords.values()))
+    assert arm["rate"].attrs["units"] == "nat"
+    assert arm["unit"].sel(metric="PSNR") == "dB"
+
+
+def test_quality_is_a_mean_over_objects_of_means_over_frames(study):
+    arm, run = study["prior-gaussian"], _run(1).quality
+    first = run.isel(image=slice(0, 4)).mean("image")
+    np.testing.assert_allclose(arm["quality_by_object"].sel(seed=1, object="chair-0"), first, rtol=1e-6)
+    np.testing.assert_allclose(arm["quality"], arm["quality_by_object"].mean("object"), rtol=1e-6)
+    assert (arm["quality_interval"].sel(bound="low") < arm["quality"]).all()
+    assert (arm["quality_interval"].sel(bound="high") > arm["quality"]).all()
+
+
+def test_objects_of_unequal_length_count_alike():
+    run = _run(0)
+    objects = ["one", *["many"] * 47]
+    arm = build_arm([run], objects, ordering="PRIOR", token_kind="gaussian", config="{}", command="")
+    expected = (run.quality.isel(image=0) + run.quality.isel(image=slice(1, None)).mean("image")) / 2
+    np.testing.assert_allclose(arm["quality"].sel(seed=0), expected, rtol=1e-6)
+
+
+def test_histories_share_their_steps_and_say_where_nothing_was_recorded(study):
+    arm = study["prior-gaussian"]
+    assert arm.step.values.tolist() == [10, 20]
+    np.testing.assert_array_equal(arm["loss"], [[0.5, 0.25], [0.5, np.nan]])
+    np.testing.assert_array_equal(arm["validation_ssim"], [[np.nan, 0.75], [np.nan, np.nan]])
+    assert "step" not in _arm(_run(0)).coords
+
+
+def test_the_interval_is_that_of_a_normal_mean():
+    """Of 400 values with standard deviation 1 the mean has standard error 0.05, so the interval is about 0.196 wide."""
+    values = xr.DataArray(np.random.default_rng(0).normal(size=(20, 400)), dims=("metric", "object"))
+    interval = bootstrap_interval(values)
+    assert interval.dims == ("metric", "bound")
+    width = interval.sel(bound="high") - interval.sel(bound="low")
+    assert width.mean() == pytest.approx(2 * 1.96 / np.sqrt(400), rel=0.05)
+    xr.testing.assert_identical(interval, bootstrap_interval(values))
+    assert not interval.equals(bootstrap_interval(values, seed=1))
+
+
+def test_the_interval_covers_the_truth_as_often_as_it_says():
+    values = xr.DataArray(np.random.default_rng(1).exponential(size=(400, 100)), dims=("trial", "object"))
+    interval = bootstrap_interval(values)
+    covered = ((interval.sel(bound="low") < 1) & (interval.sel(bound="high") > 1)).mean()
+    assert 0.90 < covered < 0.98  # a percentile interval of 100 skewed values falls a little short of 0.95
+
+
+def test_runs_that_do_not_fit_are_refused():
+    with pytest.raises(InputError, match="seed 1 has quality"):
+        _arm(_run(0), Run(1, _run(1).quality.isel(budget=slice(3)), np.ones(127)))
+    with pytest.raises(InputError, match="at least one run"):
+        _arm()
+
+
+def test_what_a_study_lacks_is_named(study):
+    for name in results.VARIABLES:
+        broken = study.copy()
+        broken["prior-gaussian"] = xr.DataTree(study["prior-gaussian"].to_dataset().drop_vars(name))
+        with pytest.raises(InputError, match=f"'prior-gaussian' lacks the variable {name}"):
+            results.validate(broken)
+    for owner, name in ((study, "commit"), (study["prior-gaussian"], "command")):
+        value = owner.attrs.pop(name)
+        with pytest.raises(InputError, match=f"lacks the attributes {name}"):
+            results.validate(study)
+        owner.attrs[name] = value
+    study["prior-gaussian"]["rate"].attrs.clear()
+    with pytest.raises(InputError, match="rate of the arm 'prior-gaussian' lacks the attribute units"):
+        results.validate(study)
+
+
+def test_a_number_that_is_not_finite_is_refused(study):
+    study["prior-gaussian"]["quality"].values[0, 0, 0] = np.nan
+    with pytest.raises(InputError, match="quality of the arm 'prior-gaussian' holds numbers that are not finite"):
+        results.validate(study)
+
+
+def test_another_schema_version_is_refused(study, tmp_path):
+    study.attrs["schema_version"] = 2
+    study.to_netcdf(tmp_path / "future.nc", engine="h5netcdf")
+    with pytest.raises(InputError, match="schema version 2; this prior_lab reads version 1"):
+        results.load(tmp_path / "future.nc")
+
+
+def test_files_that_are_no_results_are_told_in_a_sentence(study, tmp_path):
+    with pytest.raises(InputError, match="no results file"):
+        results.load(tmp_path / "nothing.nc")
+    (tmp_path / "text.nc").write_text("not a study")
+    with pytest.raises(InputError, match="not a whole NetCDF file"):
+        results.load(tmp_path / "text.nc")
+    results.save(study, tmp_path / "study.nc")
+    whole = (tmp_path / "study.nc").read_bytes()
+    (tmp_path / "half.nc").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match="not a whole NetCDF file"):
+        results.load(tmp_path / "half.nc")
+    xr.DataTree(xr.Dataset({"x": 1})).to_netcdf(tmp_path / "other.nc", engine="h5netcdf")
+    with pytest.raises(InputError, match="not results of prior_lab"):
+        results.load(tmp_path / "other.nc")
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(study, tmp_path, monkeypatch):
+    path = tmp_path / "study.nc"
+    path.write_text("old")
+
+    def full_disk(self, temporary, engine):
+        temporary.write_text("half")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(xr.DataTree, "to_netcdf", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        results.save(study, path)
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("study.nc", "old")]
+
+
+def test_provenance_tells_code_and_machine(tmp_path):
+    origin = results.provenance()
+    assert json.loads(origin.versions).keys() >= {"python", "torch", "prior-lab"}
+    assert " x " in origin.hardware
+    assert results._commit(tmp_path) == "unknown"

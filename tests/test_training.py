@@ -1,0 +1,136 @@
+"""The training loop: it learns, resumes bit for bit, and never loses what it had."""
+
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from prior_lab.checkpoints import checkpoints, read_history
+from prior_lab.errors import InputError
+from prior_lab.models import AutoencoderConfig, OrderingName
+from prior_lab.training import Experiment, NotFiniteError, Record, train
+
+ORDERINGS: tuple[OrderingName, ...] = ("prior", "itd", "td")
+
+
+def tiny(pictures: Path, ordering: OrderingName = "prior") -> Experiment:
+    model = AutoencoderConfig(
+        ordering=ordering, levels=3, image_size=32, patch=8, width=32, channels=32,
+        encoder_depth=1, decoder_width=32, decoder_depth=1, predictor_depth=1,
+    )  # fmt: skip
+    return Experiment(
+        model, data="folder", path=str(pictures), steps=8, batch_size=4, warmup_steps=2, precision="32-true",
+        log_every=2, validate_every=4, validation_images=2,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("ordering", ORDERINGS)
+def test_training_learns(pictures: Path, tmp_path: Path, ordering: OrderingName) -> None:
+    experiment = replace(tiny(pictures, ordering), steps=120, batch_size=8, average_decay=0.9)
+    trained = train(experiment, tmp_path, progress=False)
+    first, last = trained.history[0], trained.history[-1]
+    assert last["reconstruction"] < 0.6 * first["reconstruction"]
+    assert last["ssim_7"] > trained.history[1]["ssim_7"]
+    assert not trained.model.training
+
+
+@pytest.mark.parametrize("ordering", ORDERINGS)
+def test_a_run_stopped_by_ctrl_c_and_resumed_equals_one_that_was_not(
+    pictures: Path, tmp_path: Path, ordering: OrderingName
+) -> None:
+    def press_ctrl_c(history: list[Record]) -> None:
+        if len(history) == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    experiment = tiny(pictures, ordering)
+    whole = train(experiment, tmp_path / "whole", progress=False)
+    with pytest.raises(KeyboardInterrupt, match="stopped after step 5"):
+        train(experiment, tmp_path / "parts", progress=False, monitor=press_ctrl_c)
+    resumed = train(experiment, tmp_path / "parts", progress=False)
+    for (name, one), other in zip(whole.model.state_dict().items(), resumed.model.state_dict().values(), strict=True):
+        assert torch.equal(one, other), name
+    losses = [{record["step"]: record["loss"] for record in run.history} for run in (whole, resumed)]
+    assert losses[0] == {step: loss for step, loss in losses[1].items() if step != 5}
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(pictures: Path, tmp_path: Path) -> None:
+    experiment = replace(tiny(pictures), steps=3)
+    runs = [
+        train(replace(experiment, seed=seed), tmp_path / str(number), progress=False)
+        for number, seed in enumerate((0, 0, 1))
+    ]
+    first, same, other = (run.model.encoder.queries for run in runs)
+    assert torch.equal(first, same)
+    assert not torch.equal(first, other)
+
+
+def test_training_leaves_the_global_random_stream_alone(pictures: Path, tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    train(replace(tiny(pictures), steps=1), tmp_path, progress=False)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpoint(
+    pictures: Path, tmp_path: Path
+) -> None:
+    experiment = replace(tiny(pictures), steps=40, learning_rate=1e25, clip_norm=1e30, warmup_steps=0)
+    good = replace(experiment, learning_rate=1e-3)
+    train(replace(good, steps=4), tmp_path / "good", progress=False)
+    with pytest.raises(NotFiniteError, match=r"NaN or infinite before step \d+; the last good checkpoint is kept in"):
+        train(experiment, tmp_path / "bad", progress=False)
+    for path in checkpoints(tmp_path / "bad"):
+        assert np.isfinite([record["loss"] for record in read_history(path.parent)]).all()
+
+
+def test_only_the_last_two_checkpoints_are_kept_and_a_damaged_one_is_passed_over(
+    pictures: Path, tmp_path: Path
+) -> None:
+    experiment = replace(tiny(pictures), validate_every=2)
+    whole = train(experiment, tmp_path, progress=False)
+    kept = checkpoints(tmp_path)
+    assert [path.name for path in kept] == ["checkpoint-00000006.safetensors", "checkpoint-00000008.safetensors"]
+    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in kept}
+    kept[1].write_bytes(kept[1].read_bytes()[:1000])
+    again = train(experiment, tmp_path, progress=False)
+    assert torch.equal(whole.model.encoder.queries, again.model.encoder.queries)
+    for path in checkpoints(tmp_path):
+        path.write_bytes(b"nothing")
+    with pytest.raises(InputError, match="None of the 2 checkpoints in .* can be read"):
+        train(experiment, tmp_path, progress=False)
+
+
+def test_a_folder_with_another_run_is_refused(pictures: Path, tmp_path: Path) -> None:
+    experiment = replace(tiny(pictures), steps=2)
+    train(experiment, tmp_path, progress=False)
+    with pytest.raises(InputError, match=r"another experiment \(its learning_rate is 0.002, not 0.001\)"):
+        train(replace(experiment, learning_rate=1e-3), tmp_path, progress=False)
+    with pytest.raises(InputError, match=r"its model.ordering is 'prior', not 'td'"):
+        train(replace(experiment, model=replace(experiment.model, ordering="td")), tmp_path, progress=False)
+
+
+@pytest.mark.usefixtures("no_shape_checks")
+def test_settings_that_make_no_sense_are_refused(pictures: Path, tmp_path: Path) -> None:
+    experiment = tiny(pictures)
+    with pytest.raises(InputError, match="steps is 0; it must be at least 1"):
+        replace(experiment, steps=0)
+    with pytest.raises(InputError, match="learning_rate is nan; it must be above 0"):
+        replace(experiment, learning_rate=float("nan"))
+    with pytest.raises(InputError, match=r"flip is 2; it must lie in 0..1"):
+        replace(experiment, flip=2)
+    with pytest.raises(InputError, match="there is no data set 'nowhere'"):
+        train(replace(experiment, data="nowhere", path=None), tmp_path, progress=False)
+    if not torch.cuda.is_available():
+        with pytest.raises(InputError, match="no CUDA device"):
+            train(experiment, tmp_path, device="cuda", progress=False)
+
+
+@pytest.mark.gpu
+def test_training_runs_in_bfloat16_on_a_gpu(pictures: Path, tmp_path: Path) -> None:
+    experiment = replace(tiny(pictures), steps=60, batch_size=8, precision="auto", average_decay=0.9)
+    history = train(experiment, tmp_path, device="cuda", progress=False).history
+    assert history[-1]["reconstruction"] < 0.8 * history[0]["reconstruction"]
