@@ -51,7 +51,7 @@ def list_studies() -> list[str]:
 
 
 def load_model(name: str | Path) -> Autoencoder:
-    """A trained model, in evaluation mode on the CPU.
+    """A trained model, in evaluation mode on the CPU, its weights frozen (`requires_grad_()` thaws them).
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def load_model(name: str | Path) -> Autoencoder:
     if not fits:
         raise InputError(f"The weights in {path.name!r} do not fit the model's config that it holds.")
     model.load_state_dict({key: stored[key].to(expected[key].dtype) for key in expected})
-    return model.eval()
+    return model.eval().requires_grad_(False)
 
 
 def model_record(name: str | Path) -> ModelRecord:
