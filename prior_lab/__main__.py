@@ -77,14 +77,14 @@ class BuildData:
 
     name: tyro.conf.Positional[Literal["household"]]
     source: Path
-    out: Path = Path("household-rebuilt")
+    out: Path = Path("household-rebuilt.zip")
     workers: int = 2
 
     def run(self, command: str) -> None:
         """Render."""
         from prior_lab.data.build import build_household
 
-        print(build_household(self.source, self.out, workers=self.workers))
+        build_household(self.source, self.out, workers=self.workers)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,106 @@
+"""``ImageDataset``: images in memory with what is known about them."""
+
+import base64
+import html
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float32, Int64, UInt8
+from PIL import Image
+from torch import Tensor
+
+from prior_lab.errors import InputError
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class ImageDataset:
+    """Images of objects, several frames of each, with masks, prompts and labels where they are known.
+
+    ``images`` are RGB display values; ``objects`` indexes ``object_names``; ``masks`` tell where the object covers more
+    than half of a pixel; ``prompts`` are the masks' Gaussians: mean x and y, first and second standard deviation
+    [pixel], rotation [radian]. Column ``t`` of ``labels`` indexes ``label_names[t]``, the labels of ``taxonomies[t]``,
+    and is -1 where the object has no label at that level. Names are those of the whole data set, in every split.
+    """
+
+    name: str
+    split: str
+    images: UInt8[Tensor, "image channel height width"]
+    objects: Int64[Tensor, "image"]
+    object_names: tuple[str, ...]
+    masks: Bool[Tensor, "image height width"] | None
+    prompts: Float32[Tensor, "image 5"] | None
+    taxonomies: tuple[str, ...]
+    labels: Int64[Tensor, "image taxonomy"]
+    label_names: tuple[tuple[str, ...], ...]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __repr__(self) -> str:
+        _, channels, height, width = self.images.shape
+        kind = {1: "grey", 3: "RGB"}.get(channels, f"{channels} channels")
+        levels = [f"{level} ({self._describe_level(index)})" for index, level in enumerate(self.taxonomies)]
+        extras = [word for word, there in (("masks", self.masks), ("prompts", self.prompts)) if there is not None]
+        return "\n".join(
+            [
+                f"{self.name}, split {self.split}: {len(self):,} images of {len(self.objects.unique()):,} objects, "
+                f"{width} x {height} {kind}" + (f", with {' and '.join(extras)}" if extras else ""),
+                f"label levels: {', '.join(levels) if levels else 'none'}",
+            ]
+        )
+
+    def _describe_level(self, level: int) -> str:
+        masked = int((self.labels[:, level] < 0).sum())
+        text = f"{len(self.label_names[level])} labels"
+        return text if not masked else f"{text}, {masked:,} images without"
+
+    def _repr_html_(self) -> str:
+        buffer = io.BytesIO()
+        self.contact_sheet().save(buffer, "PNG")
+        picture = base64.b64encode(buffer.getvalue()).decode()
+        return f'<pre>{html.escape(repr(self))}</pre><img alt="contact sheet" src="data:image/png;base64,{picture}">'
+
+    def select(self, indices: Sequence[int] | Tensor | slice) -> "ImageDataset":
+        """The images at some positions, in that order.
+
+        Raises
+        ------
+        InputError : if a position is outside.
+        """
+        if isinstance(indices, slice):
+            chosen = torch.arange(len(self))[indices]
+        else:
+            chosen = torch.as_tensor(indices)
+            chosen = chosen.nonzero()[:, 0] if chosen.dtype == torch.bool else chosen.to(torch.int64)
+        if len(chosen) and (int(chosen.min()) < -len(self) or int(chosen.max()) >= len(self)):
+            raise InputError(f"{self.name} has {len(self)} images; there is no image {int(chosen.max())}")
+        return replace(
+            self,
+            images=self.images[chosen],
+            objects=self.objects[chosen],
+            masks=None if self.masks is None else self.masks[chosen],
+            prompts=None if self.prompts is None else self.prompts[chosen],
+            labels=self.labels[chosen],
+        )
+
+    def contact_sheet(self, *, columns: int = 16, rows: int = 4) -> Image.Image:
+        """A picture of images spread evenly over the data set.
+
+        Parameters
+        ----------
+        columns, rows : of the sheet; fewer rows where there are fewer images.
+        """
+        count = min(columns * rows, len(self))
+        if count == 0:
+            return Image.new("RGB", (1, 1))
+        picked = self.images[[index * len(self) // count for index in range(count)]].numpy()
+        if picked.shape[1] == 1:
+            picked = picked.repeat(3, axis=1)
+        missing = -count % columns
+        cells = np.concatenate([picked, np.full((missing, *picked.shape[1:]), 255, dtype=np.uint8)])
+        _, channels, height, width = cells.shape
+        sheet = cells.reshape(-1, columns, channels, height, width).transpose(0, 3, 1, 4, 2)
+        return Image.fromarray(sheet.reshape(-1, columns * width, channels))
