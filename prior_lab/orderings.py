@@ -182,7 +182,7 @@ class Masking(Ordering):
 
         Masked tokens are draws from their masked state too, as table 1 has it, and cost no rate. Setting them to the
         most likely value of that state instead tells the decoder which tokens are there, and it then fails where more
-        are there than it ever saw: MBOP-ITD's error at full budget was a fifth larger after 500 steps.
+        are there than it ever saw: MBOP-ITD's error at full budget was 39 % above that at 31 tokens.
         """
         masked = self.tokens(features).masked(self.mask(features.shape[0], generator).to(features.device))
         values = masked.values(generator)

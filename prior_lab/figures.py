@@ -1,0 +1,314 @@
+"""Results -> figures: pure functions, no kernel, no state.
+
+Curves are :class:`plotly.graph_objects.Figure` objects; a strip of reconstructions is a Pillow image, because a stored
+notebook shows a PNG everywhere. The colour and the marker of each ordering are defined here and nowhere else: Okabe and
+Ito's palette, told apart with any common colour-vision deficiency, at least 3:1 against white and a dark theme.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+import xarray as xr
+from jaxtyping import UInt8
+from PIL import Image, ImageDraw, ImageFont
+from plotly.basedatatypes import BaseFigure
+
+from prior_lab.errors import InputError
+
+COLOURS = {"PRIOR": "#0072B2", "MBOP-ITD": "#D55E00", "MBOP-TD": "#009E73"}
+SYMBOLS = {"PRIOR": "circle", "MBOP-ITD": "square", "MBOP-TD": "diamond"}
+SPARE_COLOURS = ("#CC79A7", "#B8860B", "#56B4E9", "#7F7F7F")
+
+INK, GRID, AXIS = "#3c4043", "#e4e7eb", "#b0b7c0"
+FONT = "Inter, system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+
+
+class Metric(NamedTuple):
+    """How a metric is written: decimals, unit, and which way is better."""
+
+    decimals: int = 3
+    unit: str = ""
+    better: str = "higher"
+
+    def text(self, value: float) -> str:
+        """The number as it appears in legends, grids and summaries."""
+        return f"{value:.{self.decimals}f}"
+
+
+METRICS = {
+    "SSIM": Metric(), "MS-SSIM": Metric(), "PSNR": Metric(2, "dB"), "L1": Metric(4, better="lower"),
+    "L2": Metric(5, better="lower"),
+}  # fmt: skip
+
+
+def metric_style(metric: str) -> Metric:
+    """How `metric` is written; three decimals for one that is not known here."""
+    return METRICS.get(metric, Metric())
+
+
+def colour_of(label: str, position: int = 0) -> str:
+    """The colour of an arm; `position` picks a spare one where the label names none of the three orderings."""
+    return COLOURS.get(label.split(",")[0], SPARE_COLOURS[position % len(SPARE_COLOURS)])
+
+
+def require(value: object, choices: Iterable[object], noun: str, owner: str = "study") -> None:
+    """Raise the sentence a user reads when `value` is not one of `choices`."""
+    known = list(choices)
+    if value not in known:
+        listed = ", ".join(map(str, known))
+        raise InputError(f"{value} is not a {noun} of this {owner}; choose one of {listed}.")
+
+
+def house_template() -> go.layout.Template:
+    """White ground, quiet grid, readable type, legend above the plot."""
+    axis = {
+        "gridcolor": GRID, "zeroline": False, "linecolor": AXIS, "tickcolor": AXIS, "ticklen": 5, "automargin": True,
+        "title": {"font": {"size": 13}, "standoff": 12}, "tickfont": {"size": 12},
+    }  # fmt: skip
+    layout = {
+        "font": {"family": FONT, "size": 13, "color": INK},
+        "title": {"font": {"size": 16}, "x": 0, "xref": "paper", "xanchor": "left"},
+        "paper_bgcolor": "white", "plot_bgcolor": "white", "colorway": [*COLOURS.values(), *SPARE_COLOURS],
+        "xaxis": {**axis, "showgrid": False, "showline": True, "ticks": "outside"}, "yaxis": {**axis, "nticks": 6},
+        "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.1, "yanchor": "bottom", "font": {"size": 13}},
+        "margin": {"l": 60, "r": 20, "t": 70, "b": 56}, "hovermode": "x unified", "height": 360,
+        "hoverlabel": {"font": {"family": FONT, "size": 12}},
+    }  # fmt: skip
+    return go.layout.Template(layout=layout)
+
+
+# ---------------------------------------------------------------- the numbers behind the curves
+
+
+def study_arms(study: xr.DataTree) -> dict[str, xr.DataTree]:
+    """The arms of a study by label, in display order; the token kind joins the label where a study has several.
+
+    Raises
+    ------
+    InputError : if the study has no arm with a quality curve.
+    """
+    nodes = [node for node in study.children.values() if "quality" in node]
+    if not nodes:
+        name = study.attrs.get("name", study.name)
+        raise InputError(f"The study {name!r} has no arm with a quality curve; load one with prior_lab.load_study.")
+    rank = {ordering: position for position, ordering in enumerate(COLOURS)}
+    nodes.sort(key=lambda node: rank.get(node.attrs["ordering"], len(rank)))
+    several_kinds = len({node.attrs.get("token_kind") for node in nodes}) > 1
+    return {
+        f"{node.attrs['ordering']}, {node.attrs['token_kind']}" if several_kinds else node.attrs["ordering"]: node
+        for node in nodes
+    }
+
+
+def curve_table(study: xr.DataTree | xr.Dataset) -> xr.Dataset:
+    """Every arm's curves side by side: what curve figures and summaries read.
+
+    Seeds are averaged, and so are their intervals: a band says how much the choice of test objects matters, not how
+    much the seed does.
+
+    Parameters
+    ----------
+    study : a study as `prior_lab.load_study` gives it; a table made here passes through.
+
+    Returns
+    -------
+    Dataset with `quality(ordering, metric, budget)` and `interval(ordering, metric, budget, bound)`, in display order.
+    """
+    if isinstance(study, xr.Dataset):
+        return study
+    arms = study_arms(study)
+    columns = [
+        xr.Dataset({"quality": node["quality"].mean("seed"), "interval": node["quality_interval"].mean("seed")})
+        for node in arms.values()
+    ]
+    index = xr.DataArray(list(arms), dims="ordering", name="ordering")
+    return xr.concat([column.reset_coords(drop=True) for column in columns], dim=index, join="exact")
+
+
+# ---------------------------------------------------------------- quality against budget
+
+
+def quality_curves(
+    study: xr.DataTree | xr.Dataset,
+    metric: str = "SSIM",
+    *,
+    budget: int | None = None,
+    reference: xr.DataArray | None = None,
+) -> go.Figure:
+    """Quality against budget: a line and a 95 % interval per ordering.
+
+    Parameters
+    ----------
+    study : a study, or the table of `curve_table`.
+    metric : one of the study's metrics.
+    budget : if given, a cursor marks this budget, and the legend tells the values there.
+    reference : numbers to compare with, dims (ordering, budget) or (metric, ordering, budget), drawn dotted.
+
+    Raises
+    ------
+    InputError : if the study has no such metric or budget.
+    """
+    table = curve_table(study)
+    figure = go.Figure(layout={"template": house_template()})
+    labels = [str(label) for label in table.ordering.values]
+    for position, label in enumerate(labels):
+        figure.add_traces(_arm_traces(label, colour_of(label, position)))
+    if reference is not None:
+        figure.add_traces(_reference_traces(reference, metric))
+    figure.update_xaxes(**_budget_axis(table.budget.values), title_text="tokens in the prefix (budget)")
+    show_metric(figure, table, metric)
+    if budget is not None:
+        _add_cursor(figure, [colour_of(label, position) for position, label in enumerate(labels)])
+        move_cursor(figure, table, metric, budget)
+        for label in labels:
+            value = float(table.quality.sel(ordering=label, metric=metric, budget=budget))
+            _trace(figure, f"line {label}").name = f"{label}  <b>{metric_style(metric).text(value)}</b>"
+    return figure
+
+
+def show_metric(figure: BaseFigure, table: xr.Dataset, metric: str) -> None:
+    """Put another metric's curves into a figure of `quality_curves`, in place."""
+    require(metric, table.metric.values, "metric")
+    budgets, style = table.budget.values, metric_style(metric)
+    for label in table.ordering.values:
+        arm = table.sel(ordering=label, metric=metric)
+        low, high = (arm.interval.sel(bound=bound).values for bound in ("low", "high"))
+        hover = f"%{{y:.{style.decimals}f}}<extra>{label}</extra>"
+        _trace(figure, f"line {label}").update(x=budgets, y=arm.quality.values, hovertemplate=hover)
+        band = np.concatenate([low, high[::-1]])
+        _trace(figure, f"band {label}").update(x=np.concatenate([budgets, budgets[::-1]]), y=band)
+    unit = f" [{style.unit}]" if style.unit else ""
+    figure.update_yaxes(title_text=f"{metric}{unit}, {style.better} is better")
+
+
+def move_cursor(figure: BaseFigure, table: xr.Dataset, metric: str, budget: int) -> None:
+    """Mark another budget in a figure that was made with a cursor, in place; its legend stays as it is."""
+    require(budget, table.budget.values, "budget")
+    values = table.quality.sel(metric=metric, budget=budget).values
+    _trace(figure, "cursor").update(x=[budget] * len(values), y=values)
+    figure.layout.shapes[0].update(x0=budget, x1=budget)
+    words = f"{budget} token" if budget == 1 else f"{budget} tokens"
+    figure.layout.annotations[0].update(x=float(np.log10(budget)), text=words)
+
+
+def _trace(figure: BaseFigure, role: str) -> go.Scatter:
+    return next(trace for trace in figure.data if trace.meta == role)
+
+
+def _arm_traces(label: str, colour: str) -> list[go.Scatter]:
+    red, green, blue = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
+    band = go.Scatter(
+        meta=f"band {label}", fill="toself", fillcolor=f"rgba({red},{green},{blue},0.16)", line={"width": 0},
+        mode="lines", hoverinfo="skip", showlegend=False, legendgroup=label,
+    )  # fmt: skip
+    line = go.Scatter(
+        meta=f"line {label}", name=label, mode="lines+markers", legendgroup=label,
+        line={"color": colour, "width": 2.5},
+        marker={"symbol": SYMBOLS.get(label.split(",")[0], "x"), "size": 8, "color": colour},
+    )  # fmt: skip
+    return [band, line]
+
+
+def _reference_traces(reference: xr.DataArray, metric: str) -> list[go.Scatter]:
+    if "metric" in reference.dims:
+        require(metric, reference.metric.values, "metric", "reference")
+        reference = reference.sel(metric=metric)
+    traces = []
+    for position, label in enumerate(str(value) for value in reference.ordering.values):
+        values, colour = reference.sel(ordering=label).dropna("budget"), colour_of(label, position)
+        traces.append(
+            go.Scatter(
+                meta=f"reference {label}", name=f"{label}, paper", x=values.budget.values, y=values.values,
+                mode="lines+markers", line={"color": colour, "width": 1.5, "dash": "dot"}, legendgroup="reference",
+                marker={"symbol": f"{SYMBOLS.get(label, 'x')}-open", "size": 7, "color": colour},
+                hovertemplate=f"%{{y}}<extra>{label}, paper</extra>",
+            )
+        )  # fmt: skip
+    return traces
+
+
+def _budget_axis(budgets: np.ndarray) -> dict[str, object]:
+    """A base-2 axis that is labelled with the budgets themselves."""
+    ends = np.log10([budgets.min() * 0.88, budgets.max() * 1.14])
+    ticks = [int(budget) for budget in budgets]
+    return {"type": "log", "range": ends.tolist(), "tickvals": ticks, "ticktext": [str(tick) for tick in ticks]}
+
+
+def _add_cursor(figure: go.Figure, colours: list[str]) -> None:
+    ring = {"size": 15, "color": "rgba(0,0,0,0)", "line": {"color": colours, "width": 2}}
+    figure.add_trace(
+        go.Scatter(meta="cursor", mode="markers", marker=ring, hoverinfo="skip", showlegend=False, cliponaxis=False)
+    )
+    figure.add_shape(type="line", xref="x", yref="paper", x0=1, x1=1, y0=0, y1=1, layer="below",
+                     line={"color": AXIS, "width": 1.5})  # fmt: skip
+    figure.add_annotation(x=0, y=1, xref="x", yref="paper", yanchor="bottom", showarrow=False, font={"size": 12})
+
+
+# ---------------------------------------------------------------- rate
+
+
+def rate_per_token(study: xr.DataTree) -> go.Figure:
+    """How much information each token carries: the rate (KL to the prior) of every token, averaged over seeds."""
+    figure = go.Figure(layout={"template": house_template()})
+    last = 1
+    for position, (label, node) in enumerate(study_arms(study).items()):
+        rate, colour = node["rate"].mean("seed").to_numpy(), colour_of(label, position)
+        last = max(last, rate.size)
+        figure.add_trace(
+            go.Scatter(
+                meta=f"rate {label}", name=label, x=np.arange(1, rate.size + 1), y=rate, mode="lines",
+                line={"color": colour, "width": 2, "shape": "hvh"}, hovertemplate=f"%{{y:.2f}}<extra>{label}</extra>",
+            )
+        )  # fmt: skip
+    firsts = 2 ** np.arange(int(np.log2(last)) + 1)
+    figure.update_xaxes(**_budget_axis(firsts), title_text="token (labelled: the first of each level)")
+    figure.update_xaxes(range=np.log10([0.88, last * 1.14]).tolist())
+    figure.update_yaxes(title_text="rate [nat]", rangemode="tozero")
+    return figure
+
+
+# ---------------------------------------------------------------- pictures
+
+
+def reconstruction_strip(
+    truth: UInt8[np.ndarray, "image 3 h w"],
+    reconstructions: Mapping[str, UInt8[np.ndarray, "budget image 3 h w"]],
+    budgets: Sequence[int],
+    *,
+    tile: int = 72,
+) -> Image.Image:
+    """Ground truth and every arm's reconstruction at every budget: the form of the paper's figure 5, as one picture.
+
+    Parameters
+    ----------
+    truth : the images.
+    reconstructions : by arm label.
+    budgets : the budgets of the first axis of each array.
+    tile : side of one picture [px].
+    """
+    gap, gutter, head, side = 4, 18, 26, 92
+    block = len(reconstructions) * (tile + gap) + gutter
+    columns = side + gutter + (len(budgets) + 1) * (tile + gap)
+    sheet = Image.new("RGB", (columns, head + len(truth) * block - gutter), "white")
+    draw, x0 = ImageDraw.Draw(sheet), side + tile + gutter + gap
+    font, bold = ImageFont.load_default(13), ImageFont.load_default(14)
+    words = [f"{budgets[0]} token{'s' * (budgets[0] > 1)}", *map(str, budgets[1:])]
+    draw.text((side + tile // 2, head // 2), "truth", fill=INK, font=font, anchor="mm")
+    for column, text in enumerate(words):
+        draw.text((x0 + column * (tile + gap) + tile // 2, head // 2), text, fill=INK, font=font, anchor="mm")
+    for i, picture in enumerate(truth):
+        top = head + i * block
+        sheet.paste(_tile(picture, tile), (side, top + (block - gutter - gap - tile) // 2))
+        for row, (label, pictures) in enumerate(reconstructions.items()):
+            y = top + row * (tile + gap)
+            draw.text((side - 12, y + tile // 2), label, fill=colour_of(label, row), font=bold, anchor="rm")
+            for column, reconstruction in enumerate(pictures[:, i]):
+                sheet.paste(_tile(reconstruction, tile), (x0 + column * (tile + gap), y))
+    return sheet
+
+
+def _tile(picture: UInt8[np.ndarray, "3 h w"], side: int) -> Image.Image:
+    image = Image.fromarray(np.ascontiguousarray(picture.transpose(1, 2, 0)))
+    return image.resize((side, side), Image.Resampling.BICUBIC)

@@ -1,0 +1,63 @@
+"""A live plot of a training run, for a notebook.
+
+>>> plot = prior_lab.LossPlot()
+>>> plot                                                     # as the last line of a cell: shows itself
+>>> prior_lab.train(experiment, "runs/mine", monitor=plot)   # in the next cell
+"""
+
+import math
+from typing import Any
+
+import plotly.graph_objects as go
+
+from prior_lab import figures
+from prior_lab.checkpoints import Record
+
+
+class LossPlot:
+    """Training error and, beneath it, validation SSIM at every budget; `train` calls it after every record.
+
+    Attributes
+    ----------
+    figure : the plotly widget, updated in place.
+    """
+
+    def __init__(self) -> None:
+        layout = go.Layout(
+            template=figures.house_template(),
+            height=420,
+            xaxis={"anchor": "y2", "title": "optimiser step"},
+            yaxis={"domain": [0.56, 1.0], "title": "mean absolute error", "type": "log"},
+            yaxis2={"domain": [0.0, 0.44], "title": "validation SSIM", "anchor": "x"},
+        )
+        error = go.Scatter(name="training error", mode="lines", line={"color": figures.INK, "width": 1.5})
+        self.figure = go.FigureWidget([error], layout)
+        self.figure._config = {"responsive": True, "displayModeBar": False}  # plotly has no public setter
+
+    def __call__(self, history: list[Record]) -> None:
+        """Show a run's history; curves already there are brought up to date."""
+        validated = [record for record in history if "ssim_1" in record]
+        with self.figure.batch_update():
+            self.figure.data[0].x = [record["step"] for record in history]
+            self.figure.data[0].y = [record["reconstruction"] for record in history]
+            for trace in self._budget_traces(validated):
+                trace.x = [record["step"] for record in validated]
+                trace.y = [record[str(trace.meta)] for record in validated]
+
+    def _budget_traces(self, validated: list[Record]) -> list[go.Scatter]:
+        """A curve for every budget that was validated, from pale to dark with the budget."""
+        names = [name for name in validated[0] if name.startswith("ssim_")] if validated else []
+        if len(self.figure.data) == 1 and names:
+            self.figure.add_traces([_budget_trace(name, index / len(names)) for index, name in enumerate(names)])
+        return list(self.figure.data[1:])
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        return self.figure._repr_mimebundle_(**options)
+
+
+def _budget_trace(name: str, depth: float) -> go.Scatter:
+    budget = int(name.removeprefix("ssim_"))
+    label = "1 token" if budget == 1 else f"{budget} tokens"
+    shade = math.floor(190 * (1 - depth))
+    colour = f"rgb({shade},{min(255, shade + 40)},{min(255, shade + 90)})"
+    return go.Scatter(meta=name, name=label, yaxis="y2", mode="lines+markers", line={"color": colour, "width": 2})

@@ -1,0 +1,40 @@
+"""A study, models and a data set that cost a second, in place of the bundled ones."""
+
+from collections.abc import Iterator
+
+import pytest
+import specimen
+import torch
+import xarray as xr
+
+import prior_lab
+from prior_lab.data import ImageDataset
+from prior_lab.widgets import BudgetExplorer, explore
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """These pictures are small: on a busy machine, threads that wait for each other take most of the time."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def dataset() -> ImageDataset:
+    return specimen.dataset()
+
+
+@pytest.fixture(scope="session")
+def study() -> xr.DataTree:
+    return specimen.study()
+
+
+@pytest.fixture
+def explorer(study: xr.DataTree, dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch) -> BudgetExplorer:
+    """An explorer of the study, made as a user makes it."""
+    models = specimen.models()
+    monkeypatch.setattr(prior_lab, "load_model", lambda name: models[specimen.ZOO[name.split("/")[-1]]], raising=False)
+    monkeypatch.setattr(prior_lab, "load_dataset", lambda name, split: dataset, raising=False)
+    return explore(study, count=4)

@@ -1,0 +1,230 @@
+"""The explorer without a browser: its traits are what the browser would draw."""
+
+import io
+import json
+import re
+import zlib
+
+import numpy as np
+import pytest
+import specimen
+import torch
+from PIL import Image
+
+from prior_lab import figures
+from prior_lab.errors import InputError
+from prior_lab.widgets import explore
+
+
+def cursor(explorer):
+    """Budget at which the cursor of the curves stands."""
+    return explorer.figure.layout.shapes[0].x0
+
+
+def trace(explorer, role):
+    return next(trace for trace in explorer.figure.data if trace.meta == role)
+
+
+def layers(explorer):
+    """The pictures as the browser reads them: [layer, image, height, width, 3]."""
+    size = explorer.canvas.size
+    raw = np.frombuffer(zlib.decompress(explorer.canvas.pixels), np.uint8)
+    return raw.reshape(-1, len(explorer.canvas.page["captions"]), *size, 3)
+
+
+def test_rows_are_in_display_order_whatever_the_study_s(explorer):
+    assert [arm["label"] for arm in explorer.canvas.arms] == ["PRIOR", "MBOP-ITD", "MBOP-TD"]
+    assert [arm["colour"] for arm in explorer.canvas.arms] == list(figures.COLOURS.values())
+
+
+def test_budget_set_in_python_moves_slider_cursor_and_summary(explorer):
+    explorer.budget = 31
+    assert explorer.canvas.budget == cursor(explorer) == explorer.state.budget == 31
+    assert trace(explorer, "cursor").x == (31, 31, 31)
+    assert explorer.summary().startswith("specimen: budget 31 of 127 tokens (step 5 of 7)")
+
+
+def test_budget_set_in_the_browser_reaches_python(explorer, study):
+    explorer.canvas.set_state({"budget": 3, "view": "error", "metric": "PSNR"})
+    assert (explorer.budget, explorer.view, explorer.metric) == (3, "error", "PSNR")
+    assert cursor(explorer) == 3
+    table = figures.curve_table(study)
+    assert np.allclose(trace(explorer, "line PRIOR").y, table.quality.sel(ordering="PRIOR", metric="PSNR"))
+    assert explorer.figure.layout.yaxis.title.text == "PSNR [dB], higher is better"
+
+
+def test_a_budget_of_20_is_refused_in_one_sentence_and_nothing_moves(explorer):
+    with pytest.raises(InputError) as raised:
+        explorer.budget = 20
+    assert str(raised.value) == "20 is not a budget of this study; choose one of 1, 3, 7, 15, 31, 63, 127."
+    assert explorer.budget == explorer.canvas.budget == cursor(explorer) == 15
+
+
+def test_the_browser_holds_truth_and_every_budget_of_every_arm(explorer):
+    pictures = layers(explorer)
+    chosen = torch.tensor(explorer.images)
+    truth = explorer.gallery.pictures.images[chosen]
+    assert np.array_equal(pictures[0].transpose(0, 3, 1, 2), truth)
+    for arm, model in enumerate(specimen.models().values()):
+        decoded = (model.decode_budgets(model.encode(truth)) * 255).round().numpy()
+        found = pictures[1 + 7 * arm : 8 + 7 * arm].transpose(0, 1, 4, 2, 3)
+        assert np.array_equal(found, decoded)
+
+
+def test_numbers_under_the_rows_are_those_of_the_shown_pictures(explorer):
+    pictures = layers(explorer).astype(float) / 255
+    shown = np.array(explorer.canvas.page["scores"]["L1"])
+    measured = np.abs(pictures[1:] - pictures[0]).mean((-3, -2, -1)).reshape(3, 7, 4)
+    assert np.allclose(shown, measured, atol=2e-3)  # the pictures are rounded to 8 bits, the scores are not
+
+
+def test_other_images_are_asked_for_by_message(explorer):
+    first = explorer.images
+    for request in ({"action": "next"}, {"action": "shuffle"}, {"action": "choose", "label": "class: Armchair"}):
+        before = explorer.canvas.pixels
+        explorer.canvas._handle_custom_msg(request, [])
+        assert explorer.canvas.pixels != before
+    assert all(caption.startswith("armchair") for caption in explorer.canvas.page["captions"])
+    explorer.choose("all")
+    explorer.canvas._handle_custom_msg({"action": "shuffle"}, [])
+    assert explorer.images != first
+    explorer.images = first
+    assert explorer.images == first
+
+
+def test_what_goes_wrong_in_a_callback_is_shown_and_raised(explorer, monkeypatch):
+    def broken(*_):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(figures, "move_cursor", broken)
+    with pytest.raises(RuntimeError):
+        explorer.canvas.budget = 63
+    assert explorer.canvas.problem == "RuntimeError: out of memory"
+    monkeypatch.undo()
+    explorer.canvas.budget = 7
+    assert explorer.canvas.problem == ""
+
+
+def test_an_unknown_label_asked_for_in_the_browser_shows_its_sentence(explorer):
+    with pytest.raises(InputError):
+        explorer._asked(None, {"action": "choose", "label": "class: Spoon"}, [])
+    assert explorer.canvas.problem.startswith("class: Spoon is not a label of this data set")
+
+
+def test_summary_tells_shown_images_and_study_and_is_the_same_every_time(explorer, study):
+    text = explorer.summary()
+    assert text == explorer.summary()
+    table = figures.curve_table(study).sel(metric="SSIM", budget=15, ordering="PRIOR")
+    low, high = table.interval.values
+    assert f"{float(table.quality):.3f} [{low:.3f}, {high:.3f}]" in text
+    shown = explorer.page.scores.sel(metric="SSIM", budget=15, ordering="MBOP-TD").mean()
+    assert re.search(rf"MBOP-TD +{float(shown):.3f} ", text)
+    assert text.count("MBOP-ITD") == 2
+
+
+def test_it_shows_itself_and_leaves_words_for_a_stored_notebook(explorer):
+    bundle = explorer._repr_mimebundle_()
+    assert bundle["application/vnd.jupyter.widget-view+json"]["model_id"] == explorer.widget.model_id
+    assert bundle["text/plain"] == "BudgetExplorer(specimen; PRIOR, MBOP-ITD, MBOP-TD; budget 15 of 127)"
+
+
+def test_the_curves_reach_the_browser_whole_in_one_message(explorer):
+    state = explorer.figure.get_state()
+    assert [trace["meta"] for trace in state["_widget_data"]][-1] == "cursor"
+    assert state["_widget_layout"]["showlegend"] is False  # the legend with the values is above the curves
+    assert state["_widget_layout"]["shapes"][0]["x0"] == 15
+    assert state["_dom_classes"] == ("prior-lab-curves",)
+    assert explorer.figure.comm is not None
+
+
+def test_strip_is_a_png_of_some_images(explorer):
+    picture = Image.open(io.BytesIO(explorer.strip(2).data))
+    assert picture.format == "PNG"
+    assert picture.height < Image.open(io.BytesIO(explorer.strip(3).data)).height
+
+
+def test_own_model_is_compared_with_the_truth_on_own_images(dataset):
+    explorer = explore(specimen.BlurModel("PRIOR"), dataset.images[:5].numpy(), budget=127, metric="L1", count=3)
+    assert [arm["label"] for arm in explorer.canvas.arms] == ["Model"]
+    assert explorer.canvas.heading == "Quality of the images shown"
+    shown = explorer.page.scores.sel(metric="L1", ordering="Model").mean("image")
+    assert np.allclose(trace(explorer, "line Model").y, shown)
+    assert explorer.summary().count("Model") == 1
+    before = trace(explorer, "line Model").y
+    explorer.images = (0, 1)
+    assert not np.allclose(trace(explorer, "line Model").y, before)
+    told = explorer.canvas.curves["L1"][0]["value"]
+    assert np.allclose(told, explorer.table.quality.sel(metric="L1", ordering="Model"), atol=1e-6)
+
+
+def test_several_models_by_name_over_a_data_set(dataset):
+    models = {"sharp": specimen.BlurModel("PRIOR"), "soft": specimen.BlurModel("MBOP-TD")}
+    explorer = explore(models, dataset)
+    assert [arm["label"] for arm in explorer.canvas.arms] == ["sharp", "soft"]
+    assert len({arm["colour"] for arm in explorer.canvas.arms}) == 2
+
+
+class Short(specimen.BlurModel):
+    budgets = (1, 3, 7)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "sentence"),
+    [
+        ((specimen.BlurModel("PRIOR"),), {}, "A model alone has no images; give a data set or uint8 images"),
+        (({}, specimen.solid(0)[None]), {}, "There is no model to explore"),
+        ((7, specimen.solid(0)[None]), {}, "A int cannot be explored"),
+        ((specimen.BlurModel("PRIOR"), specimen.solid(0)[None]), {"count": 0}, "count is 0; show at least one image."),
+        ((specimen.BlurModel("PRIOR"), specimen.solid(0)[None]), {"budget": 20}, "20 is not a budget of this study"),
+        ((specimen.BlurModel("PRIOR"), specimen.solid(0)[None]), {"metric": "FID"}, "FID is not a metric"),
+        (
+            ({"a": specimen.BlurModel("PRIOR"), "b": Short("PRIOR")}, specimen.solid(0)[None]),
+            {},
+            "The models have different budgets, [1, 3, 7] and [1, 3, 7, 15, 31, 63, 127]",
+        ),
+    ],
+)
+@pytest.mark.usefixtures("no_shape_checks")
+def test_what_cannot_be_explored_is_told_in_one_sentence(arguments, options, sentence):
+    with pytest.raises(InputError) as raised:
+        explore(*arguments, **options)
+    assert str(raised.value).startswith(sentence)
+
+
+# ---------------------------------------------------------------- export
+
+
+def test_export_holds_everything_and_asks_for_nothing(explorer, tmp_path):
+    explorer.budget = 63
+    path = explorer.to_html(tmp_path / "new" / "explorer.html")
+    text = path.read_text("utf-8")
+    assert [file.name for file in path.parent.iterdir()] == ["explorer.html"]
+    assert "{{" not in text.split("<script>")[0]
+    own = re.sub(r"<script>.*?</script>", "", text, count=1, flags=re.DOTALL)  # without plotly's code
+    assert not re.search(r"""(src|href)=["']|https?://""", own.replace("http://www.w3.org/2000/svg", ""))
+    parts = dict(re.findall(r'<script type="application/json" id="(\w+)">(.*?)</script>', own, re.DOTALL))
+    state, curves = json.loads(parts["state"]), json.loads(parts["figures"])
+    assert state["budget"] == 63
+    assert state["page"]["captions"] == explorer.canvas.page["captions"]
+    assert list(curves) == ["L1", "L2", "PSNR", "SSIM"]
+    assert curves["SSIM"]["31"]["layout"]["shapes"][0]["x0"] == 31
+
+
+def test_a_failed_export_leaves_the_older_file_whole(explorer, tmp_path, monkeypatch):
+    path = tmp_path / "explorer.html"
+    path.write_text("older")
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_text", full)
+    with pytest.raises(InputError, match=r"explorer\.html' could not be written: No space left on device\."):
+        explorer.to_html(path)
+    monkeypatch.undo()
+    assert path.read_text() == "older"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_export_to_a_folder_is_refused(explorer, tmp_path):
+    with pytest.raises(InputError, match="could not be written"):
+        explorer.to_html(tmp_path)
