@@ -1,0 +1,65 @@
+"""What ships with the package: the trained arms are good, and the README says what the study holds."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+import prior_lab as pl
+from prior_lab import figures
+from prior_lab.zoo import model_record
+
+ARMS = ("itd-gaussian", "prior-gaussian", "td-gaussian")
+STUDY = "household-reconstruction"
+
+
+def test_the_three_gaussian_arms_are_bundled_with_their_study() -> None:
+    assert pl.list_models() == [f"household/reconstruction/{arm}" for arm in ARMS]
+    assert pl.list_studies() == [STUDY]
+    for name in pl.list_models():
+        record = model_record(name)
+        assert record.command.startswith("python -m prior_lab train --out runs/")
+        assert json.loads(record.config)["model"] == json.loads(record.model)
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_a_bundled_model_codes_images_at_every_budget(arm: str) -> None:
+    model = pl.load_model(f"household/reconstruction/{arm}")
+    data = pl.load_dataset("household", split="test")
+    code = model.encode(data.images[:8])
+    assert len(code) == 127
+    assert [model.decode(code[:budget]).shape for budget in model.budgets] == [(8, 3, 64, 64)] * 7
+    errors = (model.decode_budgets(code) - data.images[:8].float() / 255).abs().mean(dim=(1, 2, 3, 4))
+    assert torch.all(errors[0] > errors[-1])
+
+
+def test_a_bundled_model_measures_as_its_study_says() -> None:
+    """Three test objects measured anew: the weights are those behind the numbers."""
+    data = pl.load_dataset("household", split="test").select(slice(0, 48))
+    arm = pl.load_study(STUDY)["prior-gaussian"]
+    model = pl.load_model(arm.attrs["model"])
+    measured = pl.quality.quality_by_budget(model, data.images)
+    for position, index in enumerate(data.objects.unique().tolist()):
+        mine = measured[..., data.objects == index].mean("image")
+        stored = arm.quality_by_object.sel(object=data.object_names[index]).isel(seed=0)
+        assert mine.sel(metric="SSIM").values == pytest.approx(stored.sel(metric="SSIM").values, abs=2e-3), position
+
+
+def test_prior_reaches_the_quality_that_teaching_needs() -> None:
+    arm = pl.load_study(STUDY)["prior-gaussian"]
+    validation = arm.validation_ssim.isel(seed=0).dropna("step")
+    assert float(validation[-1]) > 0.85
+    ssim = arm.quality.isel(seed=0).sel(metric="SSIM")
+    assert float(ssim.sel(budget=127)) > 0.85
+    assert (ssim.diff("budget") > 0).all()
+
+
+def test_the_readme_shows_the_numbers_of_the_study(root: Path) -> None:
+    table = figures.curve_table(pl.load_study(STUDY)).quality.sel(metric="SSIM")
+    readme = (root / "README.md").read_text()
+    for ordering in table.ordering.values:
+        row = re.search(rf"^\| {ordering} \|(.*)\|$", readme, re.MULTILINE)
+        assert row is not None
+        assert [cell.strip() for cell in row[1].split("|")] == [f"{v:.3f}" for v in table.sel(ordering=ordering).values]
