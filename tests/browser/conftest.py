@@ -22,11 +22,12 @@ FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
 
 @dataclass
 class Explored:
-    """The notebook after "run all"."""
+    """The notebook after "run all"; `load` is the machine's load per core before it was opened."""
 
     notebook: "LabNotebook"
     page: "Page"
     seconds: float
+    load: float
     problems: list[str]
 
 
@@ -68,6 +69,7 @@ def explored(chromium: "Browser", tmp_path_factory: pytest.TempPathFactory) -> I
     """A copy of the notebook, run from top to bottom in JupyterLab."""
     from lab import LabNotebook, serve
 
+    load = os.getloadavg()[0] / (os.cpu_count() or 1)
     root = tmp_path_factory.mktemp("lab")
     (root / "work").mkdir()
     shutil.copy(NOTEBOOK, root / "work")
@@ -83,5 +85,5 @@ def explored(chromium: "Browser", tmp_path_factory: pytest.TempPathFactory) -> I
         notebook.wait_until_done()
         page.wait_for_selector(".prior-lab-curves .shapelayer path", timeout=30_000, state="attached")
         page.evaluate((HERE / "latency.js").read_text("utf-8"))
-        yield Explored(notebook, page, seconds, problems)
+        yield Explored(notebook, page, seconds, load, problems)
         page.close()
