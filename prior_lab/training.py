@@ -134,7 +134,7 @@ def train(
     Parameters
     ----------
     folder : where the run's checkpoints lie; made where it is missing.
-    monitor : called with the history after every record, for instance `prior_lab.widgets.LossPlot()`.
+    monitor : called with the history after every record, for instance a `prior_lab.LossPlot()`.
     progress : show a bar with the loss, images per second and the time left, in a terminal or a notebook.
 
     Raises
@@ -165,6 +165,8 @@ def train(
             stopping = interrupted.is_set()
             if not (validating or stopping or state.step % experiment.log_every == 0):
                 continue
+            if validating or stopping:  # what a checkpoint would hold: the step after the last loss counts too
+                finite &= torch.stack([parameter.isfinite().all() for parameter in state.model.parameters()]).all()
             if not finite:
                 raise NotFiniteError(
                     f"The loss became NaN or infinite before step {state.step}; the last good checkpoint is kept in "

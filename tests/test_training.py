@@ -3,15 +3,19 @@
 import os
 import signal
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
-from prior_lab.checkpoints import checkpoints, read_history
+from prior_lab import training
+from prior_lab.checkpoints import checkpoints
 from prior_lab.errors import InputError
 from prior_lab.models import AutoencoderConfig, OrderingName
+from prior_lab.objectives import Loss, autoencoding_loss
 from prior_lab.training import Experiment, NotFiniteError, Record, train
 
 ORDERINGS: tuple[OrderingName, ...] = ("prior", "itd", "td")
@@ -76,15 +80,32 @@ def test_training_leaves_the_global_random_stream_alone(pictures: Path, tmp_path
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpoint(
-    pictures: Path, tmp_path: Path
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    experiment = replace(tiny(pictures), steps=40, learning_rate=1e25, clip_norm=1e30, warmup_steps=0)
-    good = replace(experiment, learning_rate=1e-3)
-    train(replace(good, steps=4), tmp_path / "good", progress=False)
-    with pytest.raises(NotFiniteError, match=r"NaN or infinite before step \d+; the last good checkpoint is kept in"):
-        train(experiment, tmp_path / "bad", progress=False)
-    for path in checkpoints(tmp_path / "bad"):
-        assert np.isfinite([record["loss"] for record in read_history(path.parent)]).all()
+    steps = count(1)
+
+    def poisoned(*arguments: Any, **weights: float) -> Loss:
+        loss = autoencoding_loss(*arguments, **weights)
+        return replace(loss, total=loss.total * float("nan")) if next(steps) > 5 else loss
+
+    experiment = tiny(pictures)
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "autoencoding_loss", poisoned)
+        with pytest.raises(NotFiniteError, match="NaN or infinite before step 6; the last good checkpoint is kept in"):
+            train(experiment, tmp_path, progress=False)
+    (kept,) = checkpoints(tmp_path)
+    assert kept.name == "checkpoint-00000004.safetensors"
+    resumed, whole = (train(experiment, folder, progress=False) for folder in (tmp_path, tmp_path / "whole"))
+    assert torch.equal(resumed.model.encoder.queries, whole.model.encoder.queries)
+
+
+def test_weights_that_are_not_finite_are_never_written(pictures: Path, tmp_path: Path) -> None:
+    """The step after the last finite loss may be the one that breaks the weights."""
+    experiment = replace(tiny(pictures), learning_rate=1e38, warmup_steps=0, validate_every=1, log_every=1)
+    with pytest.raises(NotFiniteError):
+        train(experiment, tmp_path, progress=False)
+    for path in checkpoints(tmp_path):
+        assert all(tensor.isfinite().all() for tensor in load_file(path).values())
 
 
 def test_only_the_last_two_checkpoints_are_kept_and_a_damaged_one_is_passed_over(
