@@ -227,14 +227,18 @@ class Autoencoder(nn.Module):
         return cls(AutoencoderConfig(**values))
 
 
-def _make_ordering(config: AutoencoderConfig, levels: Levels) -> Ordering:
-    def tokens(heads: int) -> Tokens:
-        return GaussianTokens(config.channels, heads=heads, free_nats=config.free_nats)
+def _make_tokens(config: AutoencoderConfig, heads: int) -> Tokens:
+    match config.tokens:
+        case "gaussian":
+            return GaussianTokens(config.channels, heads=heads, free_nats=config.free_nats)
 
+
+def _make_ordering(config: AutoencoderConfig, levels: Levels) -> Ordering:
     match config.ordering:
         case "prior":
-            return Prior(levels, lambda level: tokens(1), channels=config.channels, depth=config.predictor_depth)
+            bottlenecks = [_make_tokens(config, heads=1) for _ in levels.sizes]
+            return Prior(levels, bottlenecks, channels=config.channels, depth=config.predictor_depth)
         case "itd":
-            return IndependentTailDrop(levels, tokens(levels.tokens))
+            return IndependentTailDrop(levels, _make_tokens(config, levels.tokens))
         case "td":
-            return TailDrop(levels, tokens(levels.tokens))
+            return TailDrop(levels, _make_tokens(config, levels.tokens))

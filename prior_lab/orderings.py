@@ -7,7 +7,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -244,14 +244,14 @@ class Prior(Ordering):
 
     Parameters
     ----------
-    make_tokens : makes the token bottleneck Q of a level.
+    bottlenecks : the token bottleneck Q of every level.
     channels : channels of a token.
     depth : transformer blocks of each predictor.
     """
 
-    def __init__(self, levels: Levels, make_tokens: Callable[[int], Tokens], *, channels: int, depth: int) -> None:
+    def __init__(self, levels: Levels, bottlenecks: Sequence[Tokens], *, channels: int, depth: int) -> None:
         super().__init__(levels)
-        self.tokens = nn.ModuleList(make_tokens(level) for level in range(levels.count))
+        self.tokens = nn.ModuleList(bottlenecks)
         self.predictors = nn.ModuleList(
             Predictor(levels.centres(level), channels, depth) for level in range(levels.count - 1)
         )

@@ -18,7 +18,7 @@ CHANNELS = 32
 def make(kind: type[Ordering]) -> Ordering:
     torch.manual_seed(0)
     if kind is Prior:
-        return Prior(LEVELS, lambda level: GaussianTokens(CHANNELS, heads=1), channels=CHANNELS, depth=1)
+        return Prior(LEVELS, [GaussianTokens(CHANNELS, heads=1) for _ in LEVELS.sizes], channels=CHANNELS, depth=1)
     return kind(LEVELS, GaussianTokens(CHANNELS, heads=LEVELS.tokens))  # type: ignore[call-arg]
 
 
@@ -146,5 +146,5 @@ def test_the_refinement_loss_does_not_reach_the_encoder_through_its_target(featu
 
 
 def test_predictors_of_width_128_have_the_size_of_table_2() -> None:
-    prior = Prior(Levels(7), lambda level: GaussianTokens(128, heads=1), channels=128, depth=3)
+    prior = Prior(Levels(7), [GaussianTokens(128, heads=1) for _ in range(7)], channels=128, depth=3)
     assert sum(parameter.numel() for parameter in prior.predictors.parameters()) == 3_778_176
