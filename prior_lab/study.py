@@ -1,9 +1,8 @@
 """Studies from finished runs: every run measured on the test split, the seeds of one experiment joined to an arm."""
 
-import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +11,11 @@ import xarray as xr
 
 from prior_lab import results, zoo
 from prior_lab.checkpoints import read_history
-from prior_lab.data import ImageDataset, load_dataset
+from prior_lab.data import ImageDataset
 from prior_lab.errors import InputError
 from prior_lab.models import LABELS, Autoencoder
 from prior_lab.quality import quality_by_budget
+from prior_lab.training import Experiment, load_images
 
 MODEL_FILE = "model.safetensors"
 
@@ -25,8 +25,7 @@ class FinishedRun:
     """A run that `python -m prior_lab train` finished, as its folder tells."""
 
     folder: Path
-    seed: int
-    experiment: dict[str, object]
+    experiment: Experiment
     command: str
 
     @property
@@ -37,9 +36,7 @@ class FinishedRun:
     @property
     def arm(self) -> str:
         """The arm's name in a study, such as prior-gaussian."""
-        model = self.experiment["model"]
-        assert isinstance(model, dict)
-        return f"{model['ordering']}-{model['tokens']}"
+        return f"{self.experiment.model.ordering}-{self.experiment.model.tokens}"
 
 
 def study_from_runs(
@@ -57,33 +54,35 @@ def study_from_runs(
 
     Raises
     ------
-    InputError : if a folder holds no finished run, or two runs of an arm differ in more than their seed.
+    InputError : if a folder holds no finished run, the runs are of different data, or two runs of an arm differ in more
+        than their seed.
     """
     runs = [read_run(folder) for folder in folders]
     if not runs:
         raise InputError("A study needs at least one run folder.")
-    dataset = str(runs[0].experiment["data"])
+    if len({(run.experiment.data, run.experiment.path) for run in runs}) > 1:
+        raise InputError("The runs learnt from different data; measure them as separate studies.")
     arms = {}
     for arm in dict.fromkeys(run.arm for run in runs):
-        same = sorted((run for run in runs if run.arm == arm), key=lambda run: run.seed)
-        if any({**run.experiment, "seed": 0} != {**same[0].experiment, "seed": 0} for run in same):
+        same = sorted((run for run in runs if run.arm == arm), key=lambda run: run.experiment.seed)
+        if len({replace(run.experiment, seed=0) for run in same}) > 1:
             raise InputError(f"The runs of {arm} differ in more than their seed; measure them as separate studies.")
         arms[arm] = _measure_arm(same, model_name(same[0]))
     wall_time = sum(read_history(run.folder)[-1]["seconds"] for run in runs)
-    return results.build_study(name, arms, dataset=dataset, wall_time_s=wall_time)
+    return results.build_study(name, arms, dataset=runs[0].experiment.data, wall_time_s=wall_time)
 
 
 def bundle_study(folders: Sequence[Path], name: str) -> None:
     """Measure runs and put the study and the weights of each arm's first seed into the package (for maintainers)."""
 
     def bundled_name(run: FinishedRun) -> str:
-        return f"{run.experiment['data']}/reconstruction/{run.arm}"
+        return f"{run.experiment.data}/reconstruction/{run.arm}"
 
     tree = study_from_runs(folders, name=name, model_name=bundled_name)
     path = zoo.BUNDLED / "studies" / f"{name}.nc"
     results.save(tree, path)
     zoo.register("studies", name, path)
-    runs = sorted((read_run(folder) for folder in folders), key=lambda run: -run.seed)
+    runs = sorted((read_run(folder) for folder in folders), key=lambda run: -run.experiment.seed)
     for run in runs:
         path = zoo.BUNDLED / "models" / f"{bundled_name(run)}.safetensors"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -102,25 +101,18 @@ def read_run(folder: Path) -> FinishedRun:
     if not path.is_file():
         raise InputError(f"{folder} holds no finished run: {MODEL_FILE} is missing.")
     record = zoo.model_record(path)
-    experiment = json.loads(record.config)
-    return FinishedRun(Path(folder), experiment["seed"], experiment, record.command)
+    return FinishedRun(Path(folder), Experiment.from_json(record.config), record.command)
 
 
 def _measure_arm(runs: Sequence[FinishedRun], model_name: str) -> xr.Dataset:
     experiment = runs[0].experiment
-    assert isinstance(experiment["model"], dict)
-    test = load_dataset(
-        str(experiment["data"]),
-        split="test",
-        path=None if experiment["path"] is None else str(experiment["path"]),
-        size=int(experiment["model"]["image_size"]) if experiment["path"] is not None else None,
-    )
+    test = load_images(experiment, "test")
     return results.build_arm(
         [_measure_run(run, test) for run in runs],
         [test.object_names[index] for index in test.objects.tolist()],
-        ordering=LABELS[experiment["model"]["ordering"]],
-        token_kind=experiment["model"]["tokens"],
-        config=json.dumps(experiment),
+        ordering=LABELS[experiment.model.ordering],
+        token_kind=experiment.model.tokens,
+        config=experiment.to_json(),
         command=runs[0].command,
         model=model_name,
     )
@@ -131,7 +123,7 @@ def _measure_run(run: FinishedRun, test: ImageDataset) -> results.Run:
     history = read_history(run.folder)
     last = f"ssim_{model.budgets[-1]}"
     return results.Run(
-        seed=run.seed,
+        seed=run.experiment.seed,
         quality=quality_by_budget(model, test.images),
         rate=mean_rate(model, test.images),
         loss=[(int(record["step"]), record["loss"]) for record in history],

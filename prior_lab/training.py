@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 import torch
 from torch import Generator, Tensor
@@ -46,6 +46,7 @@ class Experiment:
     model : shape of the model.
     data : name of the data set, as `load_dataset` takes it.
     path : folder of the images, for data sets that are read from one.
+    convert : "rgb" lets such a data set convert images that are not RGB.
     steps : optimiser steps.
     batch_size : images per step.
     learning_rate : peak of the schedule; a linear warm-up leads to it, a cosine from it to 2 % of it.
@@ -67,6 +68,7 @@ class Experiment:
     model: AutoencoderConfig
     data: str = "household"
     path: str | None = None
+    convert: Literal["rgb"] | None = None
     steps: int = 8000
     batch_size: int = 32
     learning_rate: float = 2e-3
@@ -101,6 +103,15 @@ class Experiment:
     def to_json(self) -> str:
         """The experiment as JSON, as checkpoints and results hold it."""
         return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """The experiment that `to_json` wrote; settings that are younger than the text have their defaults."""
+        try:
+            values = json.loads(text)
+            return cls(**{**values, "model": AutoencoderConfig(**values["model"])})
+        except (TypeError, KeyError, json.JSONDecodeError) as error:
+            raise InputError(f"This is not the JSON of an experiment: {error}.") from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,8 +155,8 @@ def train(
     KeyboardInterrupt : after Ctrl-C, once the step is finished and a checkpoint is written.
     """
     folder = Path(folder)
-    training = _load_images(experiment, "train")
-    validation = _load_images(experiment, "validation")
+    training = load_images(experiment, "train")
+    validation = load_images(experiment, "validation")
     fabric = _fabric(experiment, device)
     state = _start(experiment, fabric.device)
     restore_checkpoint(state, experiment.to_json(), folder)
@@ -188,16 +199,19 @@ def train(
     return Trained(state.average.cpu().eval(), state.history)
 
 
-def _load_images(experiment: Experiment, split: str) -> ImageDataset:
+def load_images(experiment: Experiment, split: str) -> ImageDataset:
+    """A split of an experiment's data, at the size its model reads.
+
+    Raises
+    ------
+    InputError : if the data cannot be read, or have another size than the model.
+    """
     size = experiment.model.image_size
-    if experiment.path is None:
-        data = load_dataset(experiment.data, split=split)
-    else:
-        data = load_dataset(experiment.data, split=split, path=experiment.path, size=size)
-    if data.images.shape[1:] != (3, size, size):
-        raise InputError(
-            f"{experiment.data} has images of {tuple(data.images.shape[1:])}; the model reads {size} px RGB."
-        )
+    fitted = None if experiment.path is None else size
+    data = load_dataset(experiment.data, split, path=experiment.path, size=fitted, convert=experiment.convert)
+    shape = tuple(data.images.shape[1:])
+    if shape != (3, size, size):
+        raise InputError(f"The images of {experiment.data} are {shape}; the model reads (3, {size}, {size}).")
     return data
 
 

@@ -1,6 +1,7 @@
 """From the command line to a study: train, measure, explore, with two seeds of one arm and another arm."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ import prior_lab as pl
 from prior_lab.__main__ import main
 from prior_lab.errors import InputError
 from prior_lab.study import mean_rate, study_from_runs
+from prior_lab.training import Experiment
+from prior_lab.zoo import model_record, save_model
 
 SMALL = (
     "--levels 3 --image-size 32 --patch 8 --width 32 --channels 32 --encoder-depth 1 --decoder-width 32 "
@@ -80,8 +83,6 @@ def test_rates_do_not_depend_on_the_batches(runs: dict[str, Path], pictures: Pat
 
 
 def test_the_model_file_says_what_made_it_and_keeps_half_precision(runs: dict[str, Path]) -> None:
-    from prior_lab.zoo import model_record
-
     record = model_record(runs["prior-1"] / "model.safetensors")
     assert json.loads(record.config)["seed"] == 1
     assert "--seed 1" in record.command
@@ -96,6 +97,14 @@ def test_runs_that_do_not_belong_together_are_refused(
         study_from_runs([tmp_path], name="nothing")
     with pytest.raises(InputError, match="at least one run"):
         study_from_runs([], name="nothing")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    stored = model_record(runs["td"] / "model.safetensors")
+    experiment = replace(Experiment.from_json(stored.config), path="/elsewhere")
+    model = pl.load_model(runs["td"] / "model.safetensors")
+    save_model(model, elsewhere / "model.safetensors", config=experiment.to_json(), command=stored.command)
+    with pytest.raises(InputError, match="learnt from different data"):
+        study_from_runs([runs["prior-0"], elsewhere], name="mixed")
     other = [*SMALL.split(), "--learning-rate", "0.001", "--path", str(pictures), "--data", "folder"]
     main(["train", "--out", str(tmp_path / "other"), *other])
     with pytest.raises(InputError, match="runs of prior-gaussian differ in more than their seed"):

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 from prior_lab import training
@@ -16,7 +17,7 @@ from prior_lab.checkpoints import checkpoints
 from prior_lab.errors import InputError
 from prior_lab.models import AutoencoderConfig, OrderingName
 from prior_lab.objectives import Loss, autoencoding_loss
-from prior_lab.training import Experiment, NotFiniteError, Record, train
+from prior_lab.training import Experiment, NotFiniteError, Record, load_images, train
 
 ORDERINGS: tuple[OrderingName, ...] = ("prior", "itd", "td")
 
@@ -148,6 +149,22 @@ def test_settings_that_make_no_sense_are_refused(pictures: Path, tmp_path: Path)
     if not torch.cuda.is_available():
         with pytest.raises(InputError, match="no CUDA device"):
             train(experiment, tmp_path, device="cuda", progress=False)
+
+
+def test_grey_images_are_converted_on_request_only(pictures: Path, tmp_path: Path) -> None:
+    for number in range(12):
+        Image.open(pictures / f"disc-{number}" / "0.png").convert("L").save(tmp_path / f"{number}.png")
+    experiment = replace(tiny(pictures), path=str(tmp_path))
+    with pytest.raises(InputError, match="is not RGB but greyscale"):
+        load_images(experiment, "train")
+    assert load_images(replace(experiment, convert="rgb"), "train").images.shape[1:] == (3, 32, 32)
+
+
+def test_an_experiment_survives_json(pictures: Path) -> None:
+    experiment = tiny(pictures, "td")
+    assert Experiment.from_json(experiment.to_json()) == experiment
+    with pytest.raises(InputError, match="not the JSON of an experiment"):
+        Experiment.from_json('{"model": {"orderings": 3}}')
 
 
 @pytest.mark.gpu
