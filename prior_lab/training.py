@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Experiment:
-    """Everything that a training run depends on.
+    """Everything that a training run depends on; the defaults are the recipe of the bundled models.
 
     Attributes
     ----------
@@ -69,14 +69,14 @@ class Experiment:
     data: str = "household"
     path: str | None = None
     convert: Literal["rgb"] | None = None
-    steps: int = 8000
+    steps: int = 7000
     batch_size: int = 32
     learning_rate: float = 2e-3
     warmup_steps: int = 200
     weight_decay: float = 0.01
     clip_norm: float = 1.0
     average_decay: float = 0.998
-    rate_weight: float = 2e-5
+    rate_weight: float = 5e-6
     rate_warmup: float = 0.3
     prediction_weight: float = 0.02
     flip: float = 0.5
