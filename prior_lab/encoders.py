@@ -12,6 +12,7 @@ network (`layers.py`).
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import numpy as np
@@ -120,6 +121,26 @@ def _replace_corner(images: Tensor, block: Tensor) -> Tensor:
     return torch.cat([top, images[..., size:, :]], dim=-2)
 
 
+@dataclass(frozen=True)
+class Shape:
+    """Shape of an encoder or of decoders.
+
+    Attributes
+    ----------
+    size : side of the square image [pixel].
+    patch : pixels per place of the (finest) grid.
+    width : of the transformer.
+    channels : of a token.
+    depth : transformer blocks.
+    """
+
+    size: int
+    patch: int
+    width: int
+    channels: int
+    depth: int
+
+
 class ReadoutHead(nn.Module):
     """Query states to features: norm, linear, SiLU, linear, then normalised over the channels."""
 
@@ -147,22 +168,18 @@ class WaveletEncoder(nn.Module):
         self,
         levels: Levels,
         heads: Sequence[slice],
-        *,
-        size: int,
-        patch: int,
-        width: int,
-        channels: int,
-        depth: int,
+        shape: Shape,
     ) -> None:
         super().__init__()
-        self.grid = WaveletGrid(size, patch)
+        width = shape.width
+        self.grid = WaveletGrid(shape.size, shape.patch)
         self.embed = GroupedLinear(1, self.grid.token_width, width)
         self.places = nn.Parameter(position_code(grid_centres(self.grid.side), width))
-        self.blocks = nn.Sequential(*(Block(1, width) for _ in range(depth)))
+        self.blocks = nn.Sequential(*(Block(1, width) for _ in range(shape.depth)))
         centres = torch.cat([levels.centres(level) for level in range(levels.count)])
         self.queries = nn.Parameter(position_code(centres, width) + 0.2 * torch.randn(levels.tokens, width))
         self.read = ReadBlock(1, width)
-        self.heads = nn.ModuleList(ReadoutHead(width, channels) for _ in heads)
+        self.heads = nn.ModuleList(ReadoutHead(width, shape.channels) for _ in heads)
         self.head_slices = tuple(heads)
 
     def forward(self, images: Float[Tensor, "batch 3 size size"]) -> Float[Tensor, "batch token channel"]:
@@ -184,17 +201,13 @@ class WaveletDecoder(nn.Module):
     def __init__(
         self,
         centres: Sequence[Float[Tensor, "_ 2"]],
-        *,
-        size: int,
-        patch: int,
-        width: int,
-        channels: int,
-        depth: int,
+        shape: Shape,
     ) -> None:
         super().__init__()
-        groups, self.longest = len(centres), max(len(points) for points in centres)
-        self.grid = WaveletGrid(size, patch)
-        self.embed = GroupedLinear(groups, channels, width)
+        groups, width = len(centres), shape.width
+        self.longest = max(len(points) for points in centres)
+        self.grid = WaveletGrid(shape.size, shape.patch)
+        self.embed = GroupedLinear(groups, shape.channels, width)
         codes = [functional.pad(position_code(c, width), (0, 0, 0, self.longest - len(c))) for c in centres]
         self.positions = nn.Parameter(torch.stack(codes)[:, None])
         self.padded = any(len(points) < self.longest for points in centres)
@@ -202,7 +215,7 @@ class WaveletDecoder(nn.Module):
         self.register_buffer("present", present, persistent=False)
         places = position_code(grid_centres(self.grid.side), width)
         self.places = nn.Parameter(places.repeat(groups, 1, 1, 1))
-        self.reads = nn.ModuleList(ReadBlock(groups, width) for _ in range(depth))
+        self.reads = nn.ModuleList(ReadBlock(groups, width) for _ in range(shape.depth))
         self.norm = GroupedNorm(groups, width)
         self.out = GroupedLinear(groups, width, self.grid.token_width)
         with torch.no_grad():
@@ -227,7 +240,7 @@ class DecoderBank(nn.Module):
     Parameters
     ----------
     centres : for each state, the (x, y) centres of its tokens, coarse to fine.
-    patch : pixels per step of the finest grid.
+    shape : of each decoder, on the finest grid.
     """
 
     coarsest_side = 4
@@ -235,28 +248,13 @@ class DecoderBank(nn.Module):
     def __init__(
         self,
         centres: Sequence[Float[Tensor, "_ 2"]],
-        *,
-        size: int,
-        patch: int,
-        width: int,
-        channels: int,
-        depth: int,
+        shape: Shape,
     ) -> None:
         super().__init__()
-        groups = [
-            list(group) for _, group in groupby(centres, key=lambda points: self._side(len(points), size // patch))
-        ]
+        groups = [list(group) for _, group in groupby(centres, key=lambda points: self._patch(len(points), shape))]
         self.counts = [len(group) for group in groups]
         self.decoders = nn.ModuleList(
-            WaveletDecoder(
-                group,
-                size=size,
-                patch=size // self._side(len(group[0]), size // patch),
-                width=width,
-                channels=channels,
-                depth=depth,
-            )
-            for group in groups
+            WaveletDecoder(group, replace(shape, patch=self._patch(len(group[0]), shape))) for group in groups
         )
 
     def forward(self, states: Sequence[Float[Tensor, "batch _ channel"]]) -> list[Float[Tensor, "batch 3 size size"]]:
@@ -267,8 +265,9 @@ class DecoderBank(nn.Module):
             images += decoder(group).unbind() if group else []
         return images
 
-    def _side(self, tokens: int, finest: int) -> int:
+    def _patch(self, tokens: int, shape: Shape) -> int:
+        """Pixels per place of the coarsest grid that has as many places as tokens, and no fewer than 4 x 4."""
         side = self.coarsest_side
         while side * side < tokens:
             side *= 2
-        return min(side, finest)
+        return max(shape.size // side, shape.patch)

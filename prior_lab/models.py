@@ -5,14 +5,14 @@ decoding needs the token values only, never the encoder.
 """
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Literal, Self, get_args
 
 import torch
 from jaxtyping import Float, UInt8
 from torch import Generator, Tensor, nn
 
-from prior_lab.encoders import DecoderBank, WaveletEncoder
+from prior_lab.encoders import DecoderBank, Shape, WaveletEncoder
 from prior_lab.errors import InputError
 from prior_lab.levels import Levels
 from prior_lab.orderings import Code, IndependentTailDrop, Ordering, Prior, TailDrop, TrainingCode
@@ -109,23 +109,10 @@ class Autoencoder(nn.Module):
         self.config = config
         levels = Levels(config.levels)
         self.ordering = _make_ordering(config, levels)
-        self.encoder = WaveletEncoder(
-            levels,
-            self.ordering.readout_slices,
-            size=config.image_size,
-            patch=config.patch,
-            width=config.width,
-            channels=config.channels,
-            depth=config.encoder_depth,
-        )
-        self.decoders = DecoderBank(
-            self.ordering.state_centres,
-            size=config.image_size,
-            patch=config.patch,
-            width=config.decoder_width,
-            channels=config.channels,
-            depth=config.decoder_depth,
-        )
+        shape = Shape(config.image_size, config.patch, config.width, config.channels, config.encoder_depth)
+        self.encoder = WaveletEncoder(levels, self.ordering.readout_slices, shape)
+        decoding = replace(shape, width=config.decoder_width, depth=config.decoder_depth)
+        self.decoders = DecoderBank(self.ordering.state_centres, decoding)
 
     @property
     def budgets(self) -> tuple[int, ...]:

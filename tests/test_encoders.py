@@ -4,7 +4,7 @@ import pytest
 import pywt
 import torch
 
-from prior_lab.encoders import DecoderBank, WaveletEncoder, WaveletGrid
+from prior_lab.encoders import DecoderBank, Shape, WaveletEncoder, WaveletGrid
 from prior_lab.levels import Levels
 
 
@@ -42,7 +42,7 @@ def test_a_place_of_the_grid_sees_its_own_part_of_the_image() -> None:
 def test_features_are_normalised_and_come_from_one_head_or_one_per_level(images: torch.Tensor) -> None:
     levels = Levels(4)
     for heads in ((slice(0, 15),), levels.slices):
-        encoder = WaveletEncoder(levels, heads, size=64, patch=16, width=32, channels=32, depth=1)
+        encoder = WaveletEncoder(levels, heads, Shape(size=64, patch=16, width=32, channels=32, depth=1))
         features = encoder(images)
         assert features.shape == (3, 15, 32)
         torch.testing.assert_close(features.mean(-1), torch.zeros(3, 15), atol=1e-5, rtol=0)
@@ -53,13 +53,13 @@ def test_batched_decoders_equal_each_decoder_alone() -> None:
     """Parameters of one group taken out of the bank and run alone give the same image."""
     torch.manual_seed(0)
     levels = Levels(4)
-    shape = {"size": 32, "patch": 8, "width": 32, "channels": 32, "depth": 1}
-    bank = DecoderBank([levels.centres(level) for level in range(4)], **shape)
+    shape = Shape(size=32, patch=8, width=32, channels=32, depth=1)
+    bank = DecoderBank([levels.centres(level) for level in range(4)], shape)
     states = [torch.randn(2, size, 32) for size in levels.sizes]
     images = bank(states)
     assert bank.counts == [4]
     for level in range(4):
-        alone = DecoderBank([levels.centres(level)], **shape)
+        alone = DecoderBank([levels.centres(level)], shape)
         weights = {name: value[level : level + 1] for name, value in bank.state_dict().items()}
         weights["decoders.0.positions"] = weights["decoders.0.positions"][:, :, : levels.sizes[level]]
         alone.load_state_dict(weights)
@@ -69,7 +69,9 @@ def test_batched_decoders_equal_each_decoder_alone() -> None:
 def test_leading_states_decode_as_they_do_among_all() -> None:
     torch.manual_seed(0)
     levels = Levels(6)
-    bank = DecoderBank([levels.centres(level) for level in range(6)], size=64, patch=8, width=32, channels=32, depth=1)
+    bank = DecoderBank(
+        [levels.centres(level) for level in range(6)], Shape(64, patch=8, width=32, channels=32, depth=1)
+    )
     states = [torch.randn(2, size, 32) for size in levels.sizes]
     assert bank.counts == [5, 1]
     everything = bank(states)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from prior_lab.encoders import DecoderBank
+from prior_lab.encoders import DecoderBank, Shape
 from prior_lab.levels import Levels
 from prior_lab.models import Autoencoder, AutoencoderConfig, OrderingName
 from prior_lab.objectives import autoencoding_loss
@@ -64,9 +64,9 @@ def test_prior_step_against_masking_step() -> None:
 
 
 def test_batched_decoders_against_one_after_another() -> None:
-    levels, shape = Levels(7), {"size": 64, "patch": 8, "width": 64, "channels": 32, "depth": 2}
+    levels, shape = Levels(7), Shape(size=64, patch=8, width=64, channels=32, depth=2)
     centres = [levels.centres(level) for level in range(7)]
-    bank, alone = DecoderBank(centres, **shape), [DecoderBank([points], **shape) for points in centres]
+    bank, alone = DecoderBank(centres, shape), [DecoderBank([points], shape) for points in centres]
     states = [torch.randn(BATCH, size, 32) for size in levels.sizes]
 
     def looped() -> None:
