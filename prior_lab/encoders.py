@@ -196,6 +196,7 @@ class WaveletDecoder(nn.Module):
     Parameters
     ----------
     centres : for each decoder, the (x, y) centres of the tokens it reads, from which position codes start.
+    shape : of each decoder.
     """
 
     def __init__(
