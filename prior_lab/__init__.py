@@ -19,10 +19,11 @@ from prior_lab.errors import InputError
 if TYPE_CHECKING:
     from prior_lab import figures, levels, paper, quality, results
     from prior_lab.data import ImageDataset, list_datasets, load_dataset
+    from prior_lab.effective_information import information
     from prior_lab.models import Autoencoder, AutoencoderConfig
     from prior_lab.orderings import Code
     from prior_lab.training import Experiment, train
-    from prior_lab.widgets import BudgetExplorer, LossPlot, explore
+    from prior_lab.widgets import BudgetExplorer, InformationExplorer, LossPlot, explore, explore_information
     from prior_lab.zoo import list_models, list_studies, load_model, load_study
 
 __version__ = "0.1.0"
@@ -34,10 +35,13 @@ __all__ = [
     "Code",
     "Experiment",
     "ImageDataset",
+    "InformationExplorer",
     "InputError",
     "LossPlot",
     "explore",
+    "explore_information",
     "figures",
+    "information",
     "levels",
     "list_datasets",
     "list_models",
@@ -58,8 +62,11 @@ _HOMES = {
     "Code": "orderings",
     "Experiment": "training",
     "ImageDataset": "data",
+    "InformationExplorer": "widgets",
     "LossPlot": "widgets",
     "explore": "widgets",
+    "explore_information": "widgets",
+    "information": "effective_information",
     "list_datasets": "data",
     "list_models": "zoo",
     "list_studies": "zoo",

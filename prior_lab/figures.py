@@ -16,10 +16,19 @@ from PIL import Image, ImageDraw, ImageFont
 from plotly.basedatatypes import BaseFigure
 
 from prior_lab.errors import InputError
+from prior_lab.tokens import TOKEN_LABELS
 
-COLOURS = {"PRIOR": "#0072B2", "MBOP-ITD": "#D55E00", "MBOP-TD": "#009E73"}
-SYMBOLS = {"PRIOR": "circle", "MBOP-ITD": "square", "MBOP-TD": "diamond"}
-SPARE_COLOURS = ("#CC79A7", "#B8860B", "#56B4E9", "#7F7F7F")
+COLOURS = {
+    "PRIOR": "#0072B2", "MBOP-ITD": "#D55E00", "MBOP-TD": "#009E73",
+    "PRIOR without prediction": "#56B4E9", "Matryoshka": "#CC79A7",
+}  # fmt: skip
+SYMBOLS = {
+    "PRIOR": "circle", "MBOP-ITD": "square", "MBOP-TD": "diamond",
+    "PRIOR without prediction": "circle-open", "Matryoshka": "triangle-up",
+}  # fmt: skip
+DASHES = {"gaussian": "solid", "categorical": "dash", "ema-vq": "dot"}
+PAPER_ORDERINGS = ("PRIOR", "MBOP-ITD", "MBOP-TD")
+SPARE_COLOURS = ("#B8860B", "#7F7F7F")
 
 INK, GRID, AXIS = "#3c4043", "#e4e7eb", "#b0b7c0"
 FONT = "Inter, system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
@@ -102,7 +111,28 @@ def study_arms(study: xr.DataTree) -> dict[str, xr.DataTree]:
     }
 
 
-def curve_table(study: xr.DataTree | xr.Dataset) -> xr.Dataset:
+def study_groups(study: xr.DataTree) -> dict[str, dict[str, xr.DataTree]]:
+    """The arms that are looked at together, by the group's name and the arm's ordering.
+
+    A group is a token kind with the orderings of the paper; where a kind has others too, a second group holds PRIOR and
+    these, which take it apart.
+    """
+    kinds: dict[str, dict[str, xr.DataTree]] = {}
+    for node in study_arms(study).values():
+        kind = str(node.attrs.get("token_kind"))
+        kinds.setdefault(TOKEN_LABELS.get(kind, kind), {})[node.attrs["ordering"]] = node
+    groups = {}
+    for kind in sorted(kinds, key=[*TOKEN_LABELS.values(), *kinds].index):
+        arms = kinds[kind]
+        of_paper = {label: node for label, node in arms.items() if label in PAPER_ORDERINGS}
+        others = {label: node for label, node in arms.items() if label not in of_paper}
+        groups[kind] = of_paper or others
+        if of_paper and others:
+            groups[f"{kind}, PRIOR taken apart"] = {k: arms[k] for k in ("PRIOR", *others) if k in arms}
+    return groups
+
+
+def curve_table(study: xr.DataTree | xr.Dataset, group: str | None = None) -> xr.Dataset:
     """Every arm's curves side by side: what curve figures and summaries read.
 
     Seeds are averaged, and so are their intervals: a band says how much the choice of test objects matters, not how
@@ -111,14 +141,23 @@ def curve_table(study: xr.DataTree | xr.Dataset) -> xr.Dataset:
     Parameters
     ----------
     study : a study as `prior_lab.load_study` gives it; a table made here passes through.
+    group : one of `study_groups`, such as "Gaussian"; all arms, if not given.
 
     Returns
     -------
     Dataset with `quality(ordering, metric, budget)` and `interval(ordering, metric, budget, bound)`, in display order.
+
+    Raises
+    ------
+    InputError : if the study has no such group.
     """
     if isinstance(study, xr.Dataset):
         return study
     arms = study_arms(study)
+    if group is not None:
+        groups = study_groups(study)
+        require(group, groups, "group of arms")
+        arms = groups[group]
     columns = [
         xr.Dataset({"quality": node["quality"].mean("seed"), "interval": node["quality_interval"].mean("seed")})
         for node in arms.values()
@@ -246,26 +285,56 @@ def _add_cursor(figure: go.Figure, colours: list[str]) -> None:
     figure.add_annotation(x=0, y=1, xref="x", yref="paper", yanchor="bottom", showarrow=False, font={"size": 12})
 
 
-# ---------------------------------------------------------------- rate
+# ---------------------------------------------------------------- information
 
 
-def rate_per_token(study: xr.DataTree) -> go.Figure:
-    """How much information each token carries: the rate (KL to the prior) of every token, averaged over seeds."""
+def information_per_token(study: xr.DataTree) -> go.Figure:
+    """How much each token tells of the test images, b(u) of eq. 8, averaged over seeds [bit]."""
     figure = go.Figure(layout={"template": house_template()})
     last = 1
     for position, (label, node) in enumerate(study_arms(study).items()):
-        rate, colour = node["rate"].mean("seed").to_numpy(), colour_of(label, position)
-        last = max(last, rate.size)
+        told, colour = node["information"].mean("seed").to_numpy() / np.log(2), colour_of(label, position)
+        last = max(last, told.size)
         figure.add_trace(
             go.Scatter(
-                meta=f"rate {label}", name=label, x=np.arange(1, rate.size + 1), y=rate, mode="lines",
+                meta=f"information {label}", name=label, x=np.arange(1, told.size + 1), y=told, mode="lines",
                 line={"color": colour, "width": 2, "shape": "hvh"}, hovertemplate=f"%{{y:.2f}}<extra>{label}</extra>",
             )
         )  # fmt: skip
     firsts = 2 ** np.arange(int(np.log2(last)) + 1)
     figure.update_xaxes(**_budget_axis(firsts), title_text="token (labelled: the first of each level)")
     figure.update_xaxes(range=np.log10([0.88, last * 1.14]).tolist())
-    figure.update_yaxes(title_text="rate [nat]", rangemode="tozero")
+    figure.update_yaxes(title_text="information [bit]", rangemode="tozero")
+    return figure
+
+
+def quality_against_information(study: xr.DataTree, metric: str = "SSIM") -> go.Figure:
+    """Quality of every budget against the information in that prefix, b(u) summed as in eq. 7 [bit], log-scaled.
+
+    Arms differ in how much a token carries: this tells what they make of it. Colours and markers are those of the
+    orderings, dashes those of the token kinds.
+
+    Raises
+    ------
+    InputError : if the study has no such metric.
+    """
+    figure = go.Figure(layout={"template": house_template()})
+    for label, node in study_arms(study).items():
+        require(metric, node["metric"].to_numpy(), "metric")
+        colour, dash = colour_of(label), DASHES.get(node.attrs["token_kind"], "longdashdot")
+        told = np.concatenate([[0.0], node["information"].mean("seed").to_numpy().cumsum()]) / np.log(2)
+        budgets = node["budget"].to_numpy()
+        figure.add_trace(
+            go.Scatter(
+                meta=f"line {label}", name=label, x=told[budgets], y=node["quality"].mean("seed").sel(metric=metric),
+                mode="lines+markers", line={"color": colour, "width": 2, "dash": dash}, customdata=budgets,
+                marker={"symbol": SYMBOLS.get(label.split(",")[0], "x"), "size": 7, "color": colour},
+                hovertemplate=f"%{{customdata}} tokens: %{{x:.4g}} bit, {metric} %{{y:.3f}}<extra>{label}</extra>",
+            )
+        )  # fmt: skip
+    figure.update_xaxes(type="log", title_text="information in the prefix [bit]", dtick=1)
+    figure.update_yaxes(title_text=f"{metric}, {metric_style(metric).better} is better")
+    figure.update_layout(hovermode="closest", height=440)
     return figure
 
 

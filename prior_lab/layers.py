@@ -110,6 +110,20 @@ class MLP(nn.Module):
         return self.outer(F.silu(self.inner(x)))
 
 
+class ProjectionHead(nn.Module):
+    """What a contrastive objective compares: linear, norm, SiLU, linear, four times as wide inside (SimCLR's head)."""
+
+    def __init__(self, groups: int, width: int) -> None:
+        super().__init__()
+        self.inner = GroupedLinear(groups, width, 4 * width)
+        self.norm = GroupedNorm(groups, 4 * width)
+        self.outer = GroupedLinear(groups, 4 * width, width)
+
+    def forward(self, x: Float[Tensor, "group batch token width"]) -> Float[Tensor, "group batch token width"]:
+        """Token by token."""
+        return self.outer(F.silu(self.norm(self.inner(x))))
+
+
 class Block(nn.Module):
     """Pre-norm transformer block: self-attention, then MLP."""
 

@@ -15,12 +15,26 @@ from torch import Generator, Tensor, nn
 from prior_lab.encoders import DecoderBank, Shape, WaveletEncoder
 from prior_lab.errors import InputError
 from prior_lab.levels import Levels
-from prior_lab.orderings import Code, IndependentTailDrop, Ordering, Prior, TailDrop, TrainingCode
-from prior_lab.tokens import GaussianTokens, Tokens
+from prior_lab.orderings import (
+    Code,
+    IndependentTailDrop,
+    Matryoshka,
+    Ordering,
+    Prior,
+    PriorWithoutPrediction,
+    TailDrop,
+    TrainingCode,
+)
+from prior_lab.tokens import TokenName, Tokens, make_tokens
 
-OrderingName = Literal["prior", "itd", "td"]
-TokenName = Literal["gaussian"]
-LABELS = {"prior": "PRIOR", "itd": "MBOP-ITD", "td": "MBOP-TD"}
+OrderingName = Literal["prior", "itd", "td", "matryoshka", "prior-without-prediction"]
+LABELS = {
+    "prior": "PRIOR",
+    "itd": "MBOP-ITD",
+    "td": "MBOP-TD",
+    "matryoshka": "Matryoshka",
+    "prior-without-prediction": "PRIOR without prediction",
+}
 
 
 @dataclass(frozen=True)
@@ -29,8 +43,9 @@ class AutoencoderConfig:
 
     Attributes
     ----------
-    ordering : prior, itd (MBOP-ITD) or td (MBOP-TD).
-    tokens : token kind.
+    ordering : prior, itd (MBOP-ITD) or td (MBOP-TD); and two that are not in the paper, matryoshka and
+        prior-without-prediction.
+    tokens : token kind: gaussian, categorical or ema-vq; fsq is not in the paper.
     levels : number of levels L; the code has 2^L - 1 tokens.
     image_size : side of the square RGB images [pixel].
     patch : pixels per place of the wavelet grid, a power of two.
@@ -40,7 +55,8 @@ class AutoencoderConfig:
     decoder_width : width of every decoder, a multiple of 32.
     decoder_depth : blocks of every decoder.
     predictor_depth : transformer blocks of each of PRIOR's predictors.
-    free_nats : kappa of the free-bits KL, per token [nat].
+    free_nats : Gaussian tokens: kappa of the free-bits KL, per token [nat].
+    batch_entropy : Categorical tokens: weight of the negative batch entropy, relative to that of the sample entropy.
     """
 
     ordering: OrderingName = "prior"
@@ -55,6 +71,7 @@ class AutoencoderConfig:
     decoder_depth: int = 2
     predictor_depth: int = 2
     free_nats: float = 0.0
+    batch_entropy: float = 1.0
 
     def __post_init__(self) -> None:
         for name, value, allowed in (
@@ -164,8 +181,11 @@ class Autoencoder(nn.Module):
 
     def forward(
         self, images: Float[Tensor, "batch 3 height width"], generator: Generator
-    ) -> tuple[list[Float[Tensor, "batch 3 height width"]], TrainingCode]:
-        """Reconstructions of every head under the ordering's pressure, unclamped, with the code they come from."""
+    ) -> tuple[list[Float[Tensor, "_ 3 height width"]], TrainingCode]:
+        """Reconstructions of every head under the ordering's pressure, unclamped, with the code they come from.
+
+        A head that reads several states of each image has its reconstructions stacked along the batch.
+        """
         code = self.ordering.train_code(self.encoder(images), generator)
         return self.decoders(code.states), code
 
@@ -203,29 +223,33 @@ class Autoencoder(nn.Module):
 
     @classmethod
     def from_config(cls, config_json: str) -> Self:
-        """An untrained model of a config that `config_json` wrote."""
+        """An untrained model of a config that `config_json` wrote; settings younger than it have their defaults."""
         try:
             values = json.loads(config_json)
         except json.JSONDecodeError as error:
             raise InputError(f"The model's config is not JSON: {error}.") from error
         known = {field.name for field in fields(AutoencoderConfig)}
-        if not isinstance(values, dict) or set(values) != known:
-            raise InputError(f"The model's config must have just the fields {', '.join(sorted(known))}.")
+        if not isinstance(values, dict) or not set(values) <= known:
+            raise InputError(f"The model's config may have no other fields than {', '.join(sorted(known))}.")
         return cls(AutoencoderConfig(**values))
 
 
-def _make_tokens(config: AutoencoderConfig, heads: int) -> Tokens:
-    match config.tokens:
-        case "gaussian":
-            return GaussianTokens(config.channels, heads=heads, free_nats=config.free_nats)
-
-
 def _make_ordering(config: AutoencoderConfig, levels: Levels) -> Ordering:
+    def bottleneck(tokens: int, *, shared: bool) -> Tokens:
+        weights = {"free_nats": config.free_nats, "batch_entropy": config.batch_entropy}
+        return make_tokens(config.tokens, config.channels, tokens=tokens, shared=shared, **weights)
+
+    def every_level() -> list[Tokens]:
+        return [bottleneck(size, shared=True) for size in levels.sizes]
+
     match config.ordering:
         case "prior":
-            bottlenecks = [_make_tokens(config, heads=1) for _ in levels.sizes]
-            return Prior(levels, bottlenecks, channels=config.channels, depth=config.predictor_depth)
+            return Prior(levels, every_level(), channels=config.channels, depth=config.predictor_depth)
+        case "prior-without-prediction":
+            return PriorWithoutPrediction(levels, every_level())
         case "itd":
-            return IndependentTailDrop(levels, _make_tokens(config, levels.tokens))
+            return IndependentTailDrop(levels, bottleneck(levels.tokens, shared=False))
         case "td":
-            return TailDrop(levels, _make_tokens(config, levels.tokens))
+            return TailDrop(levels, bottleneck(levels.tokens, shared=False))
+        case "matryoshka":
+            return Matryoshka(levels, bottleneck(levels.tokens, shared=False))

@@ -37,7 +37,7 @@ class Loss:
 
 def autoencoding_loss(
     images: Float[Tensor, "batch 3 height width"],
-    reconstructions: Sequence[Float[Tensor, "batch 3 height width"]],
+    reconstructions: Sequence[Float[Tensor, "_ 3 height width"]],
     code: TrainingCode,
     *,
     rate_weight: float,
@@ -47,11 +47,13 @@ def autoencoding_loss(
 
     Parameters
     ----------
-    reconstructions : the image of every head, unclamped, in the order of `code.weights`.
+    reconstructions : the images of every head, unclamped, in the order of `code.weights`; where a head read several
+        states of each image, they are stacked along the batch.
     rate_weight : weight of the token regulariser (warmed up by the trainer).
     prediction_weight : weight of eq. 5.
     """
-    errors = torch.stack([(image.float() - images).abs().mean() for image in reconstructions])
+    stacked = [image.float().unflatten(0, (-1, len(images))) for image in reconstructions]
+    errors = torch.stack([(image - images).abs().mean() for image in stacked])
     reconstruction = (errors * code.weights).sum()
     total = reconstruction + rate_weight * code.regulariser + prediction_weight * code.prediction_error
     return Loss(total, reconstruction, code.regulariser, code.prediction_error)

@@ -1,8 +1,12 @@
 """Orderings: features in, ordered code out, and back to the states that heads read (eq. 1 to 6).
 
 `TailDrop` (MBOP-TD) and `IndependentTailDrop` (MBOP-ITD) put pressure on the order by masking late tokens in training;
-`Prior` predicts each level from the one above and encodes the residual. A new ordering is one class: a subclass of
-`Masking` that draws another mask, or of `Ordering`.
+`Prior` predicts each level from the one above and encodes the residual. Two more, not in the paper, tell what the
+ingredients of PRIOR add: `Matryoshka` supervises every prefix without masking and without prediction, and
+`PriorWithoutPrediction` has residual levels over plain upsampling.
+
+A new ordering is one class: a subclass of `Masking` that draws another mask, of `Flat` or `Residual` for another way to
+train their codes, or of `Ordering`.
 """
 
 import math
@@ -88,13 +92,14 @@ class TrainingCode:
 
     Attributes
     ----------
-    states : what each head reads, coarse to fine (a single one for masking orderings).
+    states : what each head reads, coarse to fine (a single one for flat orderings). A head that reads several states of
+        each image has them stacked along the batch.
     weights : the weight of each head's objective; they sum to one (eq. 6).
     regulariser : the token regulariser of table 1, the mean over tokens and images.
     prediction_error : the refinement loss of eq. 5, the squared error per channel; zero where nothing is predicted.
     """
 
-    states: list[Float[Tensor, "batch _ channel"]]
+    states: list[Float[Tensor, "_ _ channel"]]
     weights: Float[Tensor, "head"]
     regulariser: Float[Tensor, ""]
     prediction_error: Float[Tensor, ""]
@@ -137,8 +142,8 @@ class Ordering(nn.Module, ABC):
         """A draw of the code under the ordering's pressure, with what the loss needs."""
 
 
-class Masking(Ordering):
-    """Masking-based ordering pressure: one flat sequence whose late tokens are masked more often in training.
+class Flat(Ordering):
+    """One flat sequence, read by one head; a prefix is the sequence with the rest in its masked state.
 
     Parameters
     ----------
@@ -148,10 +153,6 @@ class Masking(Ordering):
     def __init__(self, levels: Levels, tokens: Tokens) -> None:
         super().__init__(levels)
         self.tokens = tokens
-
-    @abstractmethod
-    def mask(self, batch: int, generator: Generator) -> Bool[Tensor, "batch token"]:
-        """A draw of the training mask; true where a token is masked."""
 
     @property
     def readout_slices(self) -> tuple[slice, ...]:
@@ -177,6 +178,21 @@ class Masking(Ordering):
         budgets = [budget for budget in self.levels.budgets if budget <= len(code)]
         return [torch.cat([self._masked_values(code, budget) for budget in budgets])]
 
+    def _masked_values(self, code: Code, budget: int) -> Float[Tensor, "batch token channel"]:
+        """The first `budget` values, then the most likely value of the masked state up to N."""
+        kept = code.values[:, :budget]
+        blank = code.posterior.prefix(1)
+        masked = blank.masked(torch.ones(kept.shape[0], 1, dtype=torch.bool, device=kept.device)).values()
+        return torch.cat([kept, masked.expand(-1, self.levels.tokens - budget, -1)], dim=1)
+
+
+class Masking(Flat):
+    """Masking-based ordering pressure: late tokens are masked more often in training."""
+
+    @abstractmethod
+    def mask(self, batch: int, generator: Generator) -> Bool[Tensor, "batch token"]:
+        """A draw of the training mask; true where a token is masked."""
+
     def train_code(self, features: Float[Tensor, "batch token channel"], generator: Generator) -> TrainingCode:
         """A draw of the sequence under a drawn mask.
 
@@ -187,13 +203,6 @@ class Masking(Ordering):
         masked = self.tokens(features).masked(self.mask(features.shape[0], generator).to(features.device))
         values = masked.values(generator)
         return TrainingCode([values], values.new_ones(1), self.tokens.regulariser(masked), values.new_zeros(()))
-
-    def _masked_values(self, code: Code, budget: int) -> Float[Tensor, "batch token channel"]:
-        """The first `budget` values, then the most likely value of the masked state up to N."""
-        kept = code.values[:, :budget]
-        blank = code.posterior.prefix(1)
-        masked = blank.masked(torch.ones(kept.shape[0], 1, dtype=torch.bool, device=kept.device)).values()
-        return torch.cat([kept, masked.expand(-1, self.levels.tokens - budget, -1)], dim=1)
 
 
 class TailDrop(Masking):
@@ -215,6 +224,23 @@ class IndependentTailDrop(Masking):
         probability = torch.log(torch.arange(1, count + 1.0)) / math.log(count + 1)
         uniform = torch.rand(batch, count, generator=generator, device=generator.device)
         return uniform < probability.to(generator.device)
+
+
+class Matryoshka(Flat):
+    """Every whole-level prefix supervised alike (Kusupati et al. 2022, arXiv 2205.13147), without a mask to draw."""
+
+    def train_code(self, features: Float[Tensor, "batch token channel"], generator: Generator) -> TrainingCode:
+        """A draw of the sequence, cut at every budget, the cuts stacked along the batch.
+
+        What a cut leaves out is drawn from its masked state, as under a mask.
+        """
+        posterior = self.tokens(features)
+        values = posterior.values(generator)
+        everything = torch.ones(values.shape[:2], dtype=torch.bool, device=values.device)
+        blank = posterior.masked(everything).values(generator)
+        cuts = [torch.cat([values[:, :budget], blank[:, budget:]], dim=1) for budget in self.levels.budgets]
+        regulariser = self.tokens.regulariser(posterior)
+        return TrainingCode([torch.cat(cuts)], values.new_ones(1), regulariser, values.new_zeros(()))
 
 
 class Predictor(nn.Module):
@@ -239,22 +265,29 @@ class Predictor(nn.Module):
         return self.out_norm(doubled.reshape(1, batch, 2 * tokens, channels))[0]
 
 
-class Prior(Ordering):
-    """Predictive residual inference, eq. 4: each level encodes what its predictor could not foresee.
+class Residual(Ordering):
+    """A pyramid of levels, each of which encodes the residual against a prediction from the level above.
 
     Parameters
     ----------
     bottlenecks : the token bottleneck Q of every level.
-    channels : channels of a token.
-    depth : transformer blocks of each predictor.
     """
 
-    def __init__(self, levels: Levels, bottlenecks: Sequence[Tokens], *, channels: int, depth: int) -> None:
+    def __init__(self, levels: Levels, bottlenecks: Sequence[Tokens]) -> None:
         super().__init__(levels)
         self.tokens = nn.ModuleList(bottlenecks)
-        self.predictors = nn.ModuleList(
-            Predictor(levels.centres(level), channels, depth) for level in range(levels.count - 1)
-        )
+
+    @abstractmethod
+    def predict(
+        self, level: int, state: Float[Tensor, "batch token channel"]
+    ) -> Float[Tensor, "batch doubled channel"]:
+        """The prediction y^pred of the level after `level`, from this level's output."""
+
+    @abstractmethod
+    def prediction_error(
+        self, predictions: Sequence[Float[Tensor, "batch _ channel"]], features: Float[Tensor, "batch token channel"]
+    ) -> Float[Tensor, ""]:
+        """What training adds to the loss for the predictions of the second and later levels."""
 
     @property
     def readout_slices(self) -> tuple[slice, ...]:
@@ -275,7 +308,7 @@ class Prior(Ordering):
         """The level outputs y^_0, ..., y^_l of the levels within the prefix."""
         states = [code.values[:, :1]]
         for level in range(1, self.levels.budgets.index(len(code)) + 1):
-            states.append(self.predictors[level - 1](states[-1]) + code.values[:, self.levels.slices[level]])
+            states.append(self.predict(level - 1, states[-1]) + code.values[:, self.levels.slices[level]])
         return states
 
     def budget_states(self, code: Code) -> list[Float[Tensor, "stacked _ channel"]]:
@@ -283,17 +316,15 @@ class Prior(Ordering):
         return self.states(code)
 
     def train_code(self, features: Float[Tensor, "batch token channel"], generator: Generator) -> TrainingCode:
-        """All levels at once, weighted by eq. 6, with the refinement loss of eq. 5."""
+        """All levels at once, weighted by eq. 6."""
         _, posteriors, predictions, states = self._residual_pass(features, generator)
-        pairs = zip(predictions[1:], self.levels.slices[1:], strict=True)
-        errors = [(prediction - features[:, place].detach()).square().mean() for prediction, place in pairs]
         sizes = self.levels.sizes
         costs = [
             self._bottleneck(level).regulariser(posterior) * sizes[level] for level, posterior in enumerate(posteriors)
         ]
         regulariser = torch.stack(costs).sum() / self.levels.tokens
         weights = self.levels.weights().to(features.device)
-        return TrainingCode(states, weights, regulariser, torch.stack(errors).mean())
+        return TrainingCode(states, weights, regulariser, self.prediction_error(predictions[1:], features))
 
     def _bottleneck(self, level: int) -> Tokens:
         """Q of eq. 4."""
@@ -311,10 +342,57 @@ class Prior(Ordering):
         states: list[Tensor] = []
         for level, place in enumerate(self.levels.slices):
             y = features[:, place]
-            prediction = self.predictors[level - 1](states[-1]) if level else torch.zeros_like(y)
+            prediction = self.predict(level - 1, states[-1]) if level else torch.zeros_like(y)
             posterior = self._bottleneck(level)(y - prediction)
             values.append(posterior.values(generator))
             posteriors.append(posterior)
             predictions.append(prediction)
             states.append(prediction + values[-1])
         return values, posteriors, predictions, states
+
+
+class Prior(Residual):
+    """Predictive residual inference, eq. 4: each level encodes what its predictor could not foresee.
+
+    Parameters
+    ----------
+    bottlenecks : the token bottleneck Q of every level.
+    channels : channels of a token.
+    depth : transformer blocks of each predictor.
+    """
+
+    def __init__(self, levels: Levels, bottlenecks: Sequence[Tokens], *, channels: int, depth: int) -> None:
+        super().__init__(levels, bottlenecks)
+        self.predictors = nn.ModuleList(
+            Predictor(levels.centres(level), channels, depth) for level in range(levels.count - 1)
+        )
+
+    def predict(
+        self, level: int, state: Float[Tensor, "batch token channel"]
+    ) -> Float[Tensor, "batch doubled channel"]:
+        """The predictor f of eq. 4."""
+        return self.predictors[level](state)
+
+    def prediction_error(
+        self, predictions: Sequence[Float[Tensor, "batch _ channel"]], features: Float[Tensor, "batch token channel"]
+    ) -> Float[Tensor, ""]:
+        """The refinement loss of eq. 5, as squared error per channel; its gradient stops at the features."""
+        pairs = zip(predictions, self.levels.slices[1:], strict=True)
+        errors = [(prediction - features[:, place].detach()).square().mean() for prediction, place in pairs]
+        return torch.stack(errors).mean()
+
+
+class PriorWithoutPrediction(Residual):
+    """PRIOR with its predictors replaced by upsampling: what supervision at every level does without prediction."""
+
+    def predict(
+        self, level: int, state: Float[Tensor, "batch token channel"]
+    ) -> Float[Tensor, "batch doubled channel"]:
+        """Every token twice."""
+        return state.repeat_interleave(2, dim=1)
+
+    def prediction_error(
+        self, predictions: Sequence[Float[Tensor, "batch _ channel"]], features: Float[Tensor, "batch token channel"]
+    ) -> Float[Tensor, ""]:
+        """Zero: there is nothing to learn."""
+        return features.new_zeros(())

@@ -1,10 +1,10 @@
-"""The written schema of results, version 1: one `xarray.DataTree` per study, saved as NetCDF.
+"""The written schema of results, version 2: one `xarray.DataTree` per study, saved as NetCDF.
 
 **Root**: no variables. Attributes:
 
 ==================  ====================================================================
 `schema`            "prior-lab/results"
-`schema_version`    1; another one is refused, never guessed at
+`schema_version`    2; another one is refused, never guessed at
 `name`              of the study, for instance "household-reconstruction"
 `dataset`, `task`   what was learnt from, and what for ("reconstruction")
 `commit`            git commit of the code, with "-dirty" after it if files had changed; "unknown" outside a checkout
@@ -14,7 +14,7 @@
 `created`           ISO 8601, UTC
 ==================  ====================================================================
 
-**One child per arm**, named like "prior-gaussian". Attributes: `ordering` ("PRIOR", "MBOP-ITD" or "MBOP-TD"),
+**One child per arm**, named like "prior-gaussian". Attributes: `ordering` (its label, such as "MBOP-TD"),
 `token_kind`, `model` (its name for `prior_lab.load_model`, or ""), `config` (JSON of the experiment), `command` (the
 exact command that made it). Variables, each with the attribute `units`:
 
@@ -22,7 +22,9 @@ exact command that made it). Variables, each with the attribute `units`:
 `quality_by_object(seed, object, metric, budget)`  mean over an object's test frames
 `quality(seed, metric, budget)`                    mean over objects
 `quality_interval(seed, metric, budget, bound)`    95 % percentile bootstrap over objects, 2,000 resamples
-`rate(seed, token)`                                mean KL of every token to its prior [nat]
+`information(seed, token)`                         b(u) of eq. 8 over the test images, the plug-in value [nat]
+`information_corrected(seed, token)`               with its bias for few images corrected [nat]
+`information_error(seed, token)`                   its standard error over objects [nat]
 `loss(seed, step)`                                 training objective; NaN at steps where it was not recorded
 `validation_ssim(seed, step)`                      SSIM at full budget on the validation split; NaN likewise
 =================================================  ================================================================
@@ -48,14 +50,16 @@ import xarray as xr
 from prior_lab.errors import InputError
 from prior_lab.files import replacing
 
-SCHEMA, SCHEMA_VERSION = "prior-lab/results", 1
+SCHEMA, SCHEMA_VERSION = "prior-lab/results", 2
 ROOT_ATTRS = ("name", "dataset", "task", "commit", "versions", "hardware", "wall_time_s", "created")
 ARM_ATTRS = ("ordering", "token_kind", "model", "config", "command")
 VARIABLES = {
     "quality_by_object": ("seed", "object", "metric", "budget"),
     "quality": ("seed", "metric", "budget"),
     "quality_interval": ("seed", "metric", "budget", "bound"),
-    "rate": ("seed", "token"),
+    "information": ("seed", "token"),
+    "information_corrected": ("seed", "token"),
+    "information_error": ("seed", "token"),
 }
 HISTORY = {"loss": ("seed", "step"), "validation_ssim": ("seed", "step")}
 PACKAGES = ("prior-lab", "torch", "lightning-fabric", "numpy", "xarray", "torchmetrics")
@@ -69,13 +73,13 @@ class Run:
     ----------
     seed : of the run.
     quality : (metric, budget, image) with the coordinate unit(metric), from `prior_lab.quality.quality_by_budget`.
-    rate : mean rate of every token [nat].
+    information : `information`, `corrected` and `standard_error` (token), from `Information.tokens("nat")`.
     loss, validation_ssim : (step, value) pairs, in order of steps.
     """
 
     seed: int
     quality: xr.DataArray
-    rate: np.ndarray
+    information: xr.Dataset
     loss: Sequence[tuple[int, float]] = ()
     validation_ssim: Sequence[tuple[int, float]] = ()
 
@@ -123,17 +127,19 @@ def build_arm(
     seeds = xr.DataArray([run.seed for run in runs], dims="seed", name="seed")
     by_object = xr.concat([_object_means(run.quality, objects) for run in runs], dim=seeds, join="exact")
     by_object = by_object.transpose("seed", "object", "metric", "budget")
-    rate = xr.DataArray(np.stack([run.rate for run in runs]).astype(np.float32), dims=("seed", "token"))
+    told = xr.concat([run.information for run in runs], dim=seeds, join="exact").astype(np.float32)
     variables = {
         "quality_by_object": by_object.astype(np.float32),
         "quality": by_object.mean("object").astype(np.float32),
         "quality_interval": bootstrap_interval(by_object).astype(np.float32),
-        "rate": rate.assign_coords(token=np.arange(rate.sizes["token"])),
+        "information": told["information"],
+        "information_corrected": told["corrected"],
+        "information_error": told["standard_error"],
         **_history(runs),
     }
-    units = {"rate": "nat", "loss": "1", "validation_ssim": "1"}
     for name, variable in variables.items():
-        variable.attrs = {"units": units.get(name, "see the coordinate unit")}
+        units = "nat" if name.startswith("information") else "1" if name in HISTORY else "see the coordinate unit"
+        variable.attrs = {"units": units}
     arm = xr.Dataset(variables, attrs=dict(zip(ARM_ATTRS, (ordering, token_kind, model, config, command), strict=True)))
     for label, coordinate in arm.coords.items():
         coordinate.attrs = {"units": {"budget": "token", "step": "optimiser step"}.get(str(label), "1")}

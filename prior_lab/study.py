@@ -5,15 +5,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-import torch
 import xarray as xr
 
 from prior_lab import results, zoo
 from prior_lab.checkpoints import read_history
 from prior_lab.data import ImageDataset
+from prior_lab.effective_information import Information, encode_images
 from prior_lab.errors import InputError
-from prior_lab.models import LABELS, Autoencoder
+from prior_lab.models import LABELS
 from prior_lab.quality import quality_by_budget
 from prior_lab.training import Experiment, load_images
 
@@ -65,7 +64,7 @@ def study_from_runs(
     arms = {}
     for arm in dict.fromkeys(run.arm for run in runs):
         same = sorted((run for run in runs if run.arm == arm), key=lambda run: run.experiment.seed)
-        if len({replace(run.experiment, seed=0) for run in same}) > 1:
+        if len({_without_seed(run.experiment) for run in same}) > 1:
             raise InputError(f"The runs of {arm} differ in more than their seed; measure them as separate studies.")
         arms[arm] = _measure_arm(same, model_name(same[0]))
     wall_time = sum(read_history(run.folder)[-1]["seconds"] for run in runs)
@@ -104,6 +103,11 @@ def read_run(folder: Path) -> FinishedRun:
     return FinishedRun(Path(folder), Experiment.from_json(record.config), record.command)
 
 
+def _without_seed(experiment: Experiment) -> Experiment:
+    """What the runs of one arm have in common."""
+    return replace(experiment, seed=0, rate_weight=experiment.regulariser_weight)
+
+
 def _measure_arm(runs: Sequence[FinishedRun], model_name: str) -> xr.Dataset:
     experiment = runs[0].experiment
     test = load_images(experiment, "test")
@@ -125,15 +129,7 @@ def _measure_run(run: FinishedRun, test: ImageDataset) -> results.Run:
     return results.Run(
         seed=run.experiment.seed,
         quality=quality_by_budget(model, test.images),
-        rate=mean_rate(model, test.images),
+        information=Information(encode_images(model, test).posterior, test.objects).tokens("nat"),
         loss=[(int(record["step"]), record["loss"]) for record in history],
         validation_ssim=[(int(record["step"]), record[last]) for record in history if last in record],
     )
-
-
-@torch.inference_mode()
-def mean_rate(model: Autoencoder, images: torch.Tensor, batch_size: int = 128) -> np.ndarray:
-    """b(u) of every token over images (eq. 8), in nats, streamed in batches."""
-    total = sum(model.encode(batch).information.double() * len(batch) for batch in images.split(batch_size))
-    assert isinstance(total, torch.Tensor)
-    return (total / len(images)).cpu().numpy()

@@ -11,13 +11,21 @@ import prior_lab as pl
 from prior_lab import figures
 from prior_lab.zoo import model_record
 
-ARMS = ("itd-gaussian", "prior-gaussian", "td-gaussian")
 STUDY = "household-reconstruction"
+KINDS = ("gaussian", "categorical", "ema-vq")
+ARMS = list(pl.load_study(STUDY).children)
 
 
-def test_the_three_gaussian_arms_are_bundled_with_their_study() -> None:
-    assert pl.list_models() == [f"household/reconstruction/{arm}" for arm in ARMS]
-    assert pl.list_studies() == [STUDY]
+def test_every_arm_of_a_bundled_study_is_bundled() -> None:
+    named = [arm.attrs["model"] for study in pl.list_studies() for arm in pl.load_study(study).children.values()]
+    assert sorted(named) == pl.list_models()
+
+
+def test_the_study_has_every_ordering_of_the_paper_with_every_kind_of_token() -> None:
+    assert {f"{ordering}-{kind}" for ordering in ("prior", "itd", "td") for kind in KINDS} <= set(ARMS)
+
+
+def test_a_bundled_model_tells_how_it_was_made() -> None:
     for name in pl.list_models():
         record = model_record(name)
         assert record.command.startswith("python -m prior_lab train --out runs/")
@@ -59,7 +67,7 @@ def test_prior_reaches_the_quality_that_teaching_needs() -> None:
 def test_the_readme_shows_the_numbers_of_the_study(root: Path) -> None:
     table = figures.curve_table(pl.load_study(STUDY)).quality.sel(metric="SSIM")
     readme = (root / "README.md").read_text()
-    for ordering in table.ordering.values:
-        row = re.search(rf"^\| {ordering} \|(.*)\|$", readme, re.MULTILINE)
-        assert row is not None
-        assert [cell.strip() for cell in row[1].split("|")] == [f"{v:.3f}" for v in table.sel(ordering=ordering).values]
+    for label in table.ordering.values:
+        row = re.search(rf"^\| {label} \|(.*)\|$", readme, re.MULTILINE)
+        assert row is not None, label
+        assert [cell.strip() for cell in row[1].split("|")] == [f"{v:.3f}" for v in table.sel(ordering=label).values]

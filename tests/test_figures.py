@@ -21,7 +21,7 @@ def arm(level: float, ordering: str, token_kind: str = "gaussian") -> xr.DataTre
         {
             "quality": (dims, quality),
             "quality_interval": ((*dims, "bound"), np.stack([quality - 0.02, quality + 0.04], -1)),
-            "rate": (("seed", "token"), np.array([[4.0, 2, 2, 1, 1, 1, 1], [2.0, 0, 0, 1, 1, 1, 1]])),
+            "information": (("seed", "token"), np.log(2) * np.array([[4.0, 2, 2, 1, 1, 1, 1], [2, 0, 0, 1, 1, 1, 1]])),
         },
         {**coords, "bound": ["low", "high"], "token": np.arange(7), "unit": ("metric", ["1", "1"])},
         {"ordering": ordering, "token_kind": token_kind},
@@ -88,12 +88,37 @@ def test_reference_is_dotted_and_keeps_the_colours(study, with_metric):
     assert (line.line.dash, line.line.color) == ("dot", figures.COLOURS["PRIOR"])
 
 
-def test_rate_is_the_mean_over_seeds_by_token(study):
-    figure = figures.rate_per_token(study)
-    line = trace(figure, "rate PRIOR")
+def test_information_is_the_mean_over_seeds_by_token_in_bits(study):
+    figure = figures.information_per_token(study)
+    line = trace(figure, "information PRIOR")
     assert line.y.tolist() == [3, 1, 1, 1, 1, 1, 1]
     assert line.x.tolist() == list(range(1, 8))
     assert list(figure.layout.xaxis.tickvals) == [1, 2, 4]
+
+
+def test_quality_stands_over_the_information_of_the_prefix(study):
+    line = trace(figures.quality_against_information(study, "SSIM"), "line PRIOR")
+    np.testing.assert_allclose(line.x, [3, 5, 9])
+    np.testing.assert_allclose(line.y, study["prior"]["quality"].sel(metric="SSIM").mean("seed"))
+
+
+def test_arms_are_grouped_by_token_kind_and_other_orderings_stand_beside_prior():
+    arms = {
+        "e": arm(0.2, "PRIOR", "ema-vq"),
+        "m": arm(0.3, "Matryoshka"),
+        "p": arm(0.5, "PRIOR"),
+        "t": arm(0.4, "MBOP-TD"),
+    }
+    study = xr.DataTree(children=arms, name="known")
+    groups = {name: list(nodes) for name, nodes in figures.study_groups(study).items()}
+    assert groups == {
+        "Gaussian": ["PRIOR", "MBOP-TD"],
+        "Gaussian, PRIOR taken apart": ["PRIOR", "Matryoshka"],
+        "EMA-VQ": ["PRIOR"],
+    }
+    assert figures.curve_table(study, "EMA-VQ").ordering.values.tolist() == ["PRIOR"]
+    with pytest.raises(InputError, match="FSQ is not a group of arms of this study"):
+        figures.curve_table(study, "FSQ")
 
 
 def test_wrong_names_are_told_in_one_sentence(study):

@@ -1,6 +1,7 @@
 """The written schema: built, checked, saved whole and read again."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,7 +23,10 @@ def _run(seed: int, **history: list[tuple[int, float]]) -> Run:
         "unit": ("metric", ["1", "1", "dB", "1"]),
         "budget": [1, 3, 7, 15, 31, 63, 127],
     }
-    return Run(seed, xr.DataArray(values, dims=("metric", "budget", "image"), coords=coords), np.ones(127), **history)
+    quality = xr.DataArray(values, dims=("metric", "budget", "image"), coords=coords)
+    names = ("information", "corrected", "standard_error")
+    told = xr.Dataset({name: ("token", np.ones(127)) for name in names}, coords={"token": np.arange(127)})
+    return Run(seed, quality, told, **history)
 
 
 def _arm(*runs: Run) -> xr.Dataset:
@@ -47,7 +51,7 @@ def test_a_study_comes_back_as_it_was_saved(study, tmp_path):
 def test_every_variable_and_coordinate_tells_its_unit(study):
     arm = study["prior-gaussian"]
     assert all("units" in variable.attrs for variable in (*arm.data_vars.values(), *arm.coords.values()))
-    assert arm["rate"].attrs["units"] == "nat"
+    assert arm["information"].attrs["units"] == "nat"
     assert arm["unit"].sel(metric="PSNR") == "dB"
 
 
@@ -96,7 +100,7 @@ def test_the_interval_covers_the_truth_as_often_as_it_says():
 
 def test_runs_that_do_not_fit_are_refused():
     with pytest.raises(InputError, match="seed 1 has quality"):
-        _arm(_run(0), Run(1, _run(1).quality.isel(budget=slice(3)), np.ones(127)))
+        _arm(_run(0), replace(_run(1), quality=_run(1).quality.isel(budget=slice(3))))
     with pytest.raises(InputError, match="at least one run"):
         _arm()
 
@@ -112,8 +116,8 @@ def test_what_a_study_lacks_is_named(study):
         with pytest.raises(InputError, match=f"lacks the attributes {name}"):
             results.validate(study)
         owner.attrs[name] = value
-    study["prior-gaussian"]["rate"].attrs.clear()
-    with pytest.raises(InputError, match="rate of the arm 'prior-gaussian' lacks the attribute units"):
+    study["prior-gaussian"]["information"].attrs.clear()
+    with pytest.raises(InputError, match="information of the arm 'prior-gaussian' lacks the attribute units"):
         results.validate(study)
 
 
@@ -124,9 +128,9 @@ def test_a_number_that_is_not_finite_is_refused(study):
 
 
 def test_another_schema_version_is_refused(study, tmp_path):
-    study.attrs["schema_version"] = 2
+    study.attrs["schema_version"] = 3
     study.to_netcdf(tmp_path / "future.nc", engine="h5netcdf")
-    with pytest.raises(InputError, match="schema version 2; this prior_lab reads version 1"):
+    with pytest.raises(InputError, match="schema version 3; this prior_lab reads version 2"):
         results.load(tmp_path / "future.nc")
 
 

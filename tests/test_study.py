@@ -11,7 +11,7 @@ import torch
 import prior_lab as pl
 from prior_lab.__main__ import main
 from prior_lab.errors import InputError
-from prior_lab.study import mean_rate, study_from_runs
+from prior_lab.study import study_from_runs
 from prior_lab.training import Experiment
 from prior_lab.zoo import model_record, save_model
 
@@ -60,7 +60,7 @@ def test_a_study_joins_the_seeds_of_an_arm(runs: dict[str, Path], pictures: Path
     model = pl.load_model(runs["prior-0"] / "model.safetensors")
     test = pl.load_dataset("folder", split="test", path=pictures, size=32)
     expected = model.encode(test.images).information.detach().numpy()
-    np.testing.assert_allclose(prior.rate.sel(seed=0), expected, rtol=1e-4)
+    np.testing.assert_allclose(prior.information.sel(seed=0), expected, rtol=1e-4)
     measured = pl.quality.quality_by_budget(model, test.images).mean("image")
     np.testing.assert_allclose(prior.quality.sel(seed=0), measured.transpose("metric", "budget"), rtol=1e-4)
 
@@ -74,12 +74,6 @@ def test_measure_writes_a_study_that_the_explorer_opens(
     explorer = pl.explore(pl.load_study(path), images=pl.load_dataset("folder", split="test", path=pictures, size=32))
     explorer.budget = 3
     assert "discs" in explorer.summary()
-
-
-def test_rates_do_not_depend_on_the_batches(runs: dict[str, Path], pictures: Path) -> None:
-    model = pl.load_model(runs["td"] / "model.safetensors")
-    images = pl.load_dataset("folder", path=pictures, size=32).images[:7]
-    np.testing.assert_allclose(mean_rate(model, images, batch_size=3), mean_rate(model, images), rtol=1e-5)
 
 
 def test_the_model_file_says_what_made_it_and_keeps_half_precision(runs: dict[str, Path]) -> None:
@@ -140,7 +134,12 @@ def test_the_command_line_ends_with_one_sentence(
 
 def test_data_list_names_the_data_sets(capsys: pytest.CaptureFixture[str]) -> None:
     main(["data", "list"])
-    assert [line.split(":")[0] for line in capsys.readouterr().out.splitlines()] == ["household", "folder"]
+    assert [line.split(":")[0] for line in capsys.readouterr().out.splitlines()] == [
+        "household",
+        "faces",
+        "ffhq",
+        "folder",
+    ]
 
 
 def test_help_tells_the_presets_settings(capsys: pytest.CaptureFixture[str]) -> None:

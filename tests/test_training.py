@@ -15,16 +15,20 @@ from safetensors.torch import load_file
 from prior_lab import training
 from prior_lab.checkpoints import checkpoints
 from prior_lab.errors import InputError
-from prior_lab.models import AutoencoderConfig, OrderingName
+from prior_lab.models import Autoencoder, AutoencoderConfig, OrderingName
 from prior_lab.objectives import Loss, autoencoding_loss
+from prior_lab.tokens import TokenName
 from prior_lab.training import Experiment, NotFiniteError, Record, load_images, train
 
-ORDERINGS: tuple[OrderingName, ...] = ("prior", "itd", "td")
+ARMS: tuple[tuple[OrderingName, TokenName], ...] = (
+    ("prior", "gaussian"), ("itd", "gaussian"), ("td", "categorical"), ("prior", "ema-vq"), ("td", "ema-vq"),
+    ("matryoshka", "gaussian"), ("prior-without-prediction", "fsq"),
+)  # fmt: skip
 
 
-def tiny(pictures: Path, ordering: OrderingName = "prior") -> Experiment:
+def tiny(pictures: Path, ordering: OrderingName = "prior", tokens: TokenName = "gaussian") -> Experiment:
     model = AutoencoderConfig(
-        ordering=ordering, levels=3, image_size=32, patch=8, width=32, channels=32,
+        ordering=ordering, tokens=tokens, levels=3, image_size=32, patch=8, width=32, channels=32,
         encoder_depth=1, decoder_width=32, decoder_depth=1, predictor_depth=1,
     )  # fmt: skip
     return Experiment(
@@ -33,9 +37,9 @@ def tiny(pictures: Path, ordering: OrderingName = "prior") -> Experiment:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("ordering", ORDERINGS)
-def test_training_learns(pictures: Path, tmp_path: Path, ordering: OrderingName) -> None:
-    experiment = replace(tiny(pictures, ordering), steps=120, batch_size=8, average_decay=0.9)
+@pytest.mark.parametrize(("ordering", "tokens"), ARMS)
+def test_training_learns(pictures: Path, tmp_path: Path, ordering: OrderingName, tokens: TokenName) -> None:
+    experiment = replace(tiny(pictures, ordering, tokens), steps=120, batch_size=8, average_decay=0.9)
     trained = train(experiment, tmp_path, progress=False)
     first, last = trained.history[0], trained.history[-1]
     assert last["reconstruction"] < 0.6 * first["reconstruction"]
@@ -43,15 +47,15 @@ def test_training_learns(pictures: Path, tmp_path: Path, ordering: OrderingName)
     assert not trained.model.training
 
 
-@pytest.mark.parametrize("ordering", ORDERINGS)
+@pytest.mark.parametrize(("ordering", "tokens"), ARMS)
 def test_a_run_stopped_by_ctrl_c_and_resumed_equals_one_that_was_not(
-    pictures: Path, tmp_path: Path, ordering: OrderingName
+    pictures: Path, tmp_path: Path, ordering: OrderingName, tokens: TokenName
 ) -> None:
     def press_ctrl_c(history: list[Record]) -> None:
         if len(history) == 2:
             os.kill(os.getpid(), signal.SIGINT)
 
-    experiment = tiny(pictures, ordering)
+    experiment = tiny(pictures, ordering, tokens)
     whole = train(experiment, tmp_path / "whole", progress=False)
     with pytest.raises(KeyboardInterrupt, match="stopped after step 5"):
         train(experiment, tmp_path / "parts", progress=False, monitor=press_ctrl_c)
@@ -60,6 +64,42 @@ def test_a_run_stopped_by_ctrl_c_and_resumed_equals_one_that_was_not(
         assert torch.equal(one, other), name
     losses = [{record["step"]: record["loss"] for record in run.history} for run in (whole, resumed)]
     assert losses[0] == {step: loss for step, loss in losses[1].items() if step != 5}
+
+
+def test_a_token_kind_brings_its_regulariser_weight(pictures: Path) -> None:
+    experiment = tiny(pictures, tokens="ema-vq")
+    assert experiment.regulariser_weight == training.REGULARISER_WEIGHTS["ema-vq"]
+    assert replace(experiment, rate_weight=0.5).regulariser_weight == 0.5
+    with pytest.raises(InputError, match="rate_weight is -1.0; it must not be negative"):
+        replace(experiment, rate_weight=-1.0)
+
+
+def test_levels_that_collapse_are_named_while_training(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Token maps that start at zero and do not move give posteriors that equal their prior."""
+
+    def collapsed(config: AutoencoderConfig) -> Autoencoder:
+        model = Autoencoder(config)
+        for parameter in model.ordering.tokens.parameters():
+            torch.nn.init.zeros_(parameter)
+        return model
+
+    monkeypatch.setattr(training, "Autoencoder", collapsed)
+    experiment = replace(tiny(pictures), steps=1, learning_rate=1e-30)
+    trained = train(experiment, tmp_path)
+    said = capsys.readouterr()
+    assert "step 1: level 2 (tokens 4 to 7): 4 of 4 tokens tell next to nothing" in said.out + said.err
+    assert (trained.history[-1]["information_2"], trained.history[-1]["used_2"]) == (0, 0)
+
+
+def test_validating_does_not_move_codebooks(pictures: Path, tmp_path: Path) -> None:
+    """The model that is kept has the codebooks that training left, not ones that validation images moved."""
+    train(tiny(pictures, tokens="ema-vq"), tmp_path, progress=False)
+    left = load_file(checkpoints(tmp_path)[-1])
+    codebooks = [name.removeprefix("model.") for name in left if name.startswith("model.") and "codes" in name]
+    assert codebooks
+    assert all(torch.equal(left[f"model.{name}"], left[f"average.{name}"]) for name in codebooks)
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(pictures: Path, tmp_path: Path) -> None:
@@ -129,7 +169,7 @@ def test_only_the_last_two_checkpoints_are_kept_and_a_damaged_one_is_passed_over
 def test_a_folder_with_another_run_is_refused(pictures: Path, tmp_path: Path) -> None:
     experiment = replace(tiny(pictures), steps=2)
     train(experiment, tmp_path, progress=False)
-    with pytest.raises(InputError, match=r"another experiment \(its learning_rate is 0.002, not 0.001\)"):
+    with pytest.raises(InputError, match=r"another experiment \(its learning_rate is 0.004, not 0.001\)"):
         train(replace(experiment, learning_rate=1e-3), tmp_path, progress=False)
     with pytest.raises(InputError, match=r"its model.ordering is 'prior', not 'td'"):
         train(replace(experiment, model=replace(experiment.model, ordering="td")), tmp_path, progress=False)

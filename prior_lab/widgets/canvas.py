@@ -29,6 +29,8 @@ class ExplorerCanvas(anywidget.AnyWidget):
     choices = traitlets.List(traitlets.Dict()).tag(sync=True)
     heading = traitlets.Unicode().tag(sync=True)
     title = traitlets.Unicode().tag(sync=True)
+    groups = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    group = traitlets.Unicode().tag(sync=True)
 
     budget = traitlets.Int().tag(sync=True)
     view = traitlets.Unicode().tag(sync=True)

@@ -254,8 +254,13 @@ function render({ model, el }) {
   const legend = make("div", { class: "pl-legend" });
   const metricSwitch = segmented("metric", metrics.map(({ name }) => [name, name]), (name) => put("metric", name));
 
+  const groups = model.get("groups");
+  const kinds = !title && groups.length > 1 && make("label", { class: "pl-group" }, "Tokens",
+    make("select", { class: "pl-select", "aria-label": "token kind", onchange: (event) => ask({ action: "group", label: event.target.value }) },
+      ...groups.map((group) => make("option", { value: group, ...(group === model.get("group") && { selected: "" }) }, group))));
+
   root.append(
-    make("div", { class: "pl-bar" }, title ? make("h1", { class: "pl-title" }, title) : chooser.node, views.node),
+    make("div", { class: "pl-bar" }, title ? make("h1", { class: "pl-title" }, title) : chooser.node, ...(kinds ? [kinds] : []), views.node),
     make("div", { class: "pl-bar pl-budget" }, playButton, slider.node, readout),
     grid.node, note, problem,
     make("div", { class: "pl-bar pl-curves" }, make("div", { class: "pl-heading" }, model.get("heading")), metricSwitch.node),

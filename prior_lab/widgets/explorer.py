@@ -7,7 +7,7 @@
 """
 
 from collections.abc import Callable, Mapping
-from functools import wraps
+from functools import partial, wraps
 from io import BytesIO
 from pathlib import Path
 from threading import RLock
@@ -28,6 +28,8 @@ from prior_lab.widgets.pictures import Pictures, Selection
 from prior_lab.widgets.state import ExplorerState
 from prior_lab.widgets.summary import summary_text
 
+Opener = Callable[[], tuple[Gallery, xr.Dataset | None]]
+
 
 def explore(
     source: xr.DataTree | Reconstructor | Mapping[str, Reconstructor],
@@ -36,6 +38,7 @@ def explore(
     budget: int | None = None,
     metric: str = "SSIM",
     count: int = 6,
+    group: str | None = None,
 ) -> "BudgetExplorer":
     """Slide through the budgets of a study's models, or of one's own.
 
@@ -47,6 +50,8 @@ def explore(
     budget : where the slider starts; the middle one, if not given.
     metric : the curve shown first.
     count : images on a page.
+    group : the arms of a study that are shown first, one of `figures.study_groups(study)`: a token kind, such as
+        "Gaussian" or "EMA-VQ". The explorer switches between them.
 
     Returns
     -------
@@ -54,27 +59,36 @@ def explore(
 
     Raises
     ------
-    InputError : if the images, the budget or the metric do not fit.
+    InputError : if the images, the budget, the metric or the group do not fit.
     """
     if isinstance(source, xr.DataTree):
-        gallery, table, name = _open_study(source, images)
+        collection, name = _study_collection(source, images), str(source.attrs["name"])
     else:
         if images is None:
             raise InputError("A model alone has no images; give a data set or uint8 images: explore(model, images).")
-        gallery, table, name = Gallery(_named(source), Pictures.of(images)), None, "own images"
-    return BudgetExplorer(gallery, table, name=name, budget=budget, metric=metric, count=count)
+        gallery = Gallery(_named(source), Pictures.of(images))
+        collection, name = {"": lambda: (gallery, None)}, "own images"
+    return BudgetExplorer(collection, name=name, budget=budget, metric=metric, count=count, group=group)
 
 
-def _open_study(study: xr.DataTree, images: object) -> tuple[Gallery, xr.Dataset, str]:
+def _study_collection(study: xr.DataTree, images: object) -> dict[str, Opener]:
+    """How to open each group of a study's arms: models are loaded when they are first looked at."""
     import prior_lab
 
-    arms = {}
-    for label, node in figures.study_arms(study).items():
-        if not node.attrs.get("model"):
-            raise InputError(f"The study names no model for {label}; explore its models by explore(models, images).")
-        arms[label] = prior_lab.load_model(node.attrs["model"])
     source = prior_lab.load_dataset(study.attrs["dataset"], split="test") if images is None else images
-    return Gallery(arms, Pictures.of(source)), figures.curve_table(study), str(study.attrs["name"])
+    pictures = Pictures.of(source)
+
+    def open_group(group: str, nodes: Mapping[str, xr.DataTree]) -> tuple[Gallery, xr.Dataset]:
+        arms = {}
+        for label, node in nodes.items():
+            if not node.attrs.get("model"):
+                raise InputError(
+                    f"The study names no model for {label}; explore its models by explore(models, images)."
+                )
+            arms[label] = prior_lab.load_model(node.attrs["model"])
+        return Gallery(arms, pictures), figures.curve_table(study, group)
+
+    return {group: partial(open_group, group, nodes) for group, nodes in figures.study_groups(study).items()}
 
 
 def _named(models: object) -> dict[str, Reconstructor]:
@@ -112,6 +126,7 @@ class BudgetExplorer:
     Attributes
     ----------
     state : budget, view and metric, as a plain object.
+    gallery : the models of the group that is shown.
     selection : the images on screen, as a plain object.
     canvas : the widget with controls and images.
     figure : the curves.
@@ -119,28 +134,51 @@ class BudgetExplorer:
     """
 
     def __init__(
-        self, gallery: Gallery, table: xr.Dataset | None, *, name: str, budget: int | None, metric: str, count: int
+        self,
+        collection: Mapping[str, Opener],
+        *,
+        name: str,
+        budget: int | None,
+        metric: str,
+        count: int,
+        group: str | None = None,
     ) -> None:
-        self.name, self.gallery, self._study_table = name, gallery, table
+        if count < 1:
+            raise InputError(f"count is {count}; show at least one image.")
+        self.name, self._collection = name, dict(collection)
+        self._lock = RLock()  # the browser's messages may be handled in a thread of their own
+        self._open(next(iter(collection)) if group is None else group)
+        self.selection = Selection(self.gallery.pictures, count)
+        self.page: Page = self.gallery.page(self.selection.indices)
+        rank = dict(zip(figures.METRICS, range(len(figures.METRICS)), strict=True))
+        metrics = tuple(sorted(map(str, self.table.metric.values), key=lambda name: rank.get(name, len(rank))))
+        budgets = self.gallery.budgets
+        start = budgets[len(budgets) // 2] if budget is None else budget
+        self.state = ExplorerState(budgets, metrics, start, metric)
+        self.widget = ipywidgets.VBox().add_class("prior-lab")
+        self._assemble()
+
+    def _open(self, group: str) -> None:
+        """Make a group the one that is shown."""
+        figures.require(group, self._collection, "group of arms")
+        gallery, table = self._collection[group]()
         if table is not None and tuple(table.budget.values) != gallery.budgets:
             known = table.budget.values.tolist()
             raise InputError(f"The study has the budgets {known}, its models have {list(gallery.budgets)}.")
-        if count < 1:
-            raise InputError(f"count is {count}; show at least one image.")
-        self.selection = Selection(gallery.pictures, count)
-        self.page: Page = gallery.page(self.selection.indices)
-        rank = dict(zip(figures.METRICS, range(len(figures.METRICS)), strict=True))
-        metrics = tuple(sorted(map(str, self.table.metric.values), key=lambda name: rank.get(name, len(rank))))
-        start = gallery.budgets[len(gallery.budgets) // 2] if budget is None else budget
-        self.state = ExplorerState(gallery.budgets, metrics, start, metric)
-        self._lock = RLock()  # the browser's messages may be handled in a thread of their own
+        self._collection[group] = lambda: (gallery, table)
+        self._group, self.gallery, self._study_table = group, gallery, table
+
+    def _assemble(self) -> None:
+        """The widgets of the group that is shown, in place of those before."""
         self.canvas = self._make_canvas()
-        self.figure = CurveFigure(figures.quality_curves(self.table, metric, budget=start))
-        self.widget = ipywidgets.VBox([self.canvas, self.figure]).add_class("prior-lab")
+        self.figure = CurveFigure(figures.quality_curves(self.table, self.metric, budget=self.budget))
         self.canvas.observe(self._budget_moved, "budget")
         self.canvas.observe(self._view_changed, "view")
         self.canvas.observe(self._metric_changed, "metric")
         self.canvas.on_msg(self._asked)
+        before, self.widget.children = self.widget.children, (self.canvas, self.figure)
+        for widget in before:
+            widget.close()
 
     # ------------------------------------------------------------ what a user sets and reads
 
@@ -175,6 +213,18 @@ class BudgetExplorer:
         self.canvas.metric = metric
 
     @property
+    def group(self) -> str:
+        """The arms that are shown, one of `figures.study_groups`; set it to look at another token kind."""
+        return self._group
+
+    @group.setter
+    def group(self, group: str) -> None:
+        with self._lock:
+            self._open(group)
+            self.page = self.gallery.page(self.selection.indices)
+            self._assemble()
+
+    @property
     def images(self) -> tuple[int, ...]:
         """Numbers of the images on screen; set it to look at particular ones."""
         return self.selection.indices
@@ -196,7 +246,8 @@ class BudgetExplorer:
 
     def summary(self) -> str:
         """The numbers on screen, as a table of text."""
-        return summary_text(self.name, self.page, self.table, self.budget)
+        name = f"{self.name}, {self.group}" if len(self._collection) > 1 else self.name
+        return summary_text(name, self.page, self.table, self.budget)
 
     def strip(self, count: int = 3, *, tile: int = 72) -> Image:
         """The first `count` images on screen at every budget, as one picture that needs no kernel.
@@ -221,7 +272,8 @@ class BudgetExplorer:
     def __repr__(self) -> str:
         """What a notebook stores where the live widget was."""
         arms = ", ".join(self.gallery.arms)
-        return f"BudgetExplorer({self.name}; {arms}; budget {self.budget} of {self.state.budgets[-1]})"
+        kind = f"{self.group}: " if len(self._collection) > 1 else ""
+        return f"BudgetExplorer({self.name}; {kind}{arms}; budget {self.budget} of {self.state.budgets[-1]})"
 
     def _repr_mimebundle_(self, **options: object) -> dict[str, object]:
         return {**self.widget._repr_mimebundle_(**options), "text/plain": repr(self)}
@@ -242,6 +294,8 @@ class BudgetExplorer:
             size=list(self.page.truth.shape[-2:]),
             palette=error_palette(),
             choices=self.gallery.pictures.choices(),
+            groups=list(self._collection),
+            group=self.group,
             heading="Quality of the images shown" if own else "Quality over the whole test set",
             budget=self.budget,
             view=self.view,
@@ -308,6 +362,9 @@ class BudgetExplorer:
     def _asked(self, _: object, request: Mapping[str, str], __: object) -> None:
         """Other images, asked for in the browser."""
         match request:
+            case {"action": "group", "label": group}:
+                self.group = group
+                return
             case {"action": "choose", "label": label}:
                 self.selection.choose(label)
             case {"action": "next"}:

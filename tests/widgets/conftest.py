@@ -32,9 +32,27 @@ def study() -> xr.DataTree:
 
 
 @pytest.fixture
-def explorer(study: xr.DataTree, dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch) -> BudgetExplorer:
-    """An explorer of the study, made as a user makes it."""
+def bundled(dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stand-ins are what the package ships with."""
     models = specimen.models()
     monkeypatch.setattr(prior_lab, "load_model", lambda name: models[specimen.ZOO[name.split("/")[-1]]], raising=False)
     monkeypatch.setattr(prior_lab, "load_dataset", lambda name, split: dataset, raising=False)
+
+
+@pytest.fixture
+def explorer(study: xr.DataTree, bundled: None) -> BudgetExplorer:
+    """An explorer of the study, made as a user makes it."""
     return explore(study, count=4)
+
+
+@pytest.fixture
+def two_kinds(study: xr.DataTree, bundled: None) -> xr.DataTree:
+    """The study with two arms more: another ordering of the same token kind, and another token kind."""
+    more = study.copy()
+    for name, attrs in {
+        "matryoshka-gaussian": {"ordering": "Matryoshka"},
+        "prior-ema-vq": {"token_kind": "ema-vq"},
+    }.items():
+        more[name] = study["prior-gaussian"].copy()
+        more[name].attrs |= attrs
+    return more

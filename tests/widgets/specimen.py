@@ -100,18 +100,19 @@ def models() -> dict[str, BlurModel]:
 
 
 def study() -> xr.DataTree:
-    """Curves measured on the stand-ins, with a bootstrap-like interval and an invented rate."""
+    """Curves measured on the stand-ins, with a bootstrap-like interval and an invented information."""
     pictures = Pictures.of(dataset())
     scores = Gallery(models(), pictures).page(tuple(range(len(pictures.captions)))).scores
     half = 1.96 * scores.std("image") / np.sqrt(scores.sizes["image"])
     tree = xr.DataTree(name="specimen")
-    tree.attrs = {"name": "specimen", "dataset": "specimen", "task": "reconstruction", "schema_version": 1}
+    tree.attrs = {"name": "specimen", "dataset": "specimen", "task": "reconstruction", "schema_version": 2}
     for name, ordering in reversed(ZOO.items()):  # not in display order, on purpose
         quality = scores.mean("image").sel(ordering=ordering, drop=True).expand_dims(seed=[0])
         width = half.sel(ordering=ordering, drop=True).expand_dims(seed=[0])
         interval = xr.concat([quality - width, quality + width], xr.Variable("bound", ["low", "high"]))
-        rate = xr.DataArray(6.0 / np.arange(1, 128)[None] ** 0.6, {"seed": [0]}, ("seed", "token"))
-        arm = xr.Dataset({"quality": quality, "quality_interval": interval.transpose(..., "bound"), "rate": rate})
+        told = xr.DataArray(6.0 / np.arange(1, 128)[None] ** 0.6, {"seed": [0]}, ("seed", "token"))
+        curves = {"quality": quality, "quality_interval": interval.transpose(..., "bound"), "information": told}
+        arm = xr.Dataset(curves)
         arm = arm.assign_coords(unit=("metric", ["1", "1", "dB", "1"]))
         arm.attrs = {"ordering": ordering, "token_kind": "gaussian", "model": f"specimen/reconstruction/{name}"}
         tree[name] = xr.DataTree(arm)

@@ -34,7 +34,9 @@ def layers(explorer):
 
 def test_rows_are_in_display_order_whatever_the_study_s(explorer):
     assert [arm["label"] for arm in explorer.canvas.arms] == ["PRIOR", "MBOP-ITD", "MBOP-TD"]
-    assert [arm["colour"] for arm in explorer.canvas.arms] == list(figures.COLOURS.values())
+    assert [arm["colour"] for arm in explorer.canvas.arms] == [
+        figures.COLOURS[ordering] for ordering in figures.PAPER_ORDERINGS
+    ]
 
 
 def test_budget_set_in_python_moves_slider_cursor_and_summary(explorer):
@@ -126,6 +128,25 @@ def test_it_shows_itself_and_leaves_words_for_a_stored_notebook(explorer):
     bundle = explorer._repr_mimebundle_()
     assert bundle["application/vnd.jupyter.widget-view+json"]["model_id"] == explorer.widget.model_id
     assert bundle["text/plain"] == "BudgetExplorer(specimen; PRIOR, MBOP-ITD, MBOP-TD; budget 15 of 127)"
+
+
+def test_a_study_of_several_token_kinds_shows_one_at_a_time(two_kinds):
+    explorer = explore(two_kinds, count=4)
+    assert explorer.canvas.groups == ["Gaussian", "Gaussian, PRIOR taken apart", "EMA-VQ"]
+    explorer.budget, explorer.images = 31, (2, 5)
+    before = explorer.canvas
+    explorer._asked(None, {"action": "group", "label": "EMA-VQ"}, [])
+    assert explorer.group == "EMA-VQ"
+    assert list(explorer.gallery.arms) == ["PRIOR"]
+    assert (explorer.budget, explorer.images) == (31, (2, 5))
+    assert explorer.widget.children == (explorer.canvas, explorer.figure)
+    assert before.comm is None
+    assert "EMA-VQ: PRIOR; budget 31" in repr(explorer)
+    assert "EMA-VQ" in explorer.summary()
+    explorer.group = "Gaussian, PRIOR taken apart"
+    assert list(explorer.gallery.arms) == ["PRIOR", "Matryoshka"]
+    with pytest.raises(InputError, match="FSQ is not a group of arms of this study; choose one of Gaussian, "):
+        explorer.group = "FSQ"
 
 
 def test_the_curves_reach_the_browser_whole_in_one_message(explorer):

@@ -1,4 +1,4 @@
-"""Token kinds: posteriors against analytic truth."""
+"""Gaussian tokens against analytic truth."""
 
 import math
 
@@ -37,16 +37,6 @@ def test_without_a_generator_the_value_is_the_mean(posterior: GaussianPosterior)
     assert torch.equal(posterior.values(), posterior.mean)
 
 
-def test_the_masked_state_is_the_prior_and_carries_no_information(posterior: GaussianPosterior) -> None:
-    mask = torch.zeros(5, 7, dtype=torch.bool)
-    mask[:, 3:] = True
-    masked = posterior.masked(mask)
-    assert torch.equal(masked.mean[:, 3:], torch.zeros(5, 4, 32))
-    assert torch.equal(masked.log_variance[:, 3:], torch.zeros(5, 4, 32))
-    assert torch.equal(masked.divergence()[:, 3:], torch.zeros(5, 4))
-    assert torch.equal(masked.mean[:, :3], posterior.mean[:, :3])
-
-
 def test_free_nats_cost_nothing_below_kappa(posterior: GaussianPosterior) -> None:
     divergence = posterior.divergence()
     kappa = divergence.median().item()
@@ -56,25 +46,20 @@ def test_free_nats_cost_nothing_below_kappa(posterior: GaussianPosterior) -> Non
     assert GaussianTokens(32, heads=7, free_nats=1e6).regulariser(posterior).item() == 0.0
 
 
-def test_separate_heads_equal_a_loop_over_tokens() -> None:
-    tokens = GaussianTokens(32, heads=7)
-    features = torch.randn(3, 7, 32, generator=torch.Generator().manual_seed(0))
-    posterior = tokens(features)
-    for token in range(7):
-        row = features[:, token] @ tokens.linear.weight[token] + tokens.linear.bias[token]
-        torch.testing.assert_close(posterior.mean[:, token], row[:, :32])
-        torch.testing.assert_close(posterior.log_variance[:, token], row[:, 32:])
-
-
-def test_gaussian_heads_have_the_sizes_that_table_2_implies() -> None:
-    def size(module: torch.nn.Module) -> int:
-        return sum(parameter.numel() for parameter in module.parameters())
-
-    assert size(GaussianTokens(128, heads=127)) == 4_194_048
-    assert 7 * size(GaussianTokens(128, heads=1)) == 231_168
-
-
 def test_posteriors_start_narrow() -> None:
     features = torch.randn(8, 7, 32, generator=torch.Generator().manual_seed(0))
     log_variance = GaussianTokens(32, heads=1)(features).log_variance
     assert log_variance.mean().item() == pytest.approx(-4.0, abs=0.1)
+
+
+def test_the_mean_over_images_has_no_bias(posterior: GaussianPosterior) -> None:
+    assert torch.equal(posterior.bias(), torch.zeros(7))
+
+
+def test_channels_with_more_than_a_hundredth_of_a_nat_are_in_use() -> None:
+    """KL(N(m, 1) || N(0, 1)) = m^2 / 2, so m = 0.2 is 0.02 nats and m = 0.1 is 0.005."""
+    mean = torch.zeros(6, 2, 32)
+    mean[:, 0, :8], mean[:, 0, 8:], mean[:3, 1, :16] = 0.2, 0.1, 0.2
+    assert GaussianPosterior(mean, torch.zeros_like(mean)).used().tolist() == [0.25, 0.0]
+    mean[:4, 1, :16] = 0.2
+    assert GaussianPosterior(mean, torch.zeros_like(mean)).used().tolist() == [0.25, 0.5]

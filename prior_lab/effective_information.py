@@ -1,0 +1,265 @@
+"""Effective information of tokens: how much they tell of the images, in bits, and how sure that is (eq. 7 and 8).
+
+    code = encode_images(model, images)
+    measured = Information(code.posterior, images.objects)
+    measured.total(range(3, 7))               # what tokens 4 to 7 tell: value, corrected value, standard error
+    measured.select(chairs).total(range(7))   # of the images that show chairs, from the same codes
+
+I(S) is the sum of b(u) over the retained tokens. Every kind's b(u) is a mean over images of what each image contributes
+(`Posterior.pointwise`), and that contribution is also the image's influence on b(u), to first order. So one pass over
+the codes gives all tokens, a subset is a sum over columns, and the spread of its rows is the standard error: over
+objects, not frames, where the object of each image is known, for frames of one object are not independent.
+
+The plug-in entropies of Categorical and EMA-VQ tokens fall short for few images. Beside the paper's value stands one
+corrected to second order, which for an index is that of Miller and Madow (Miller 1955): (K - 1) / 2n nats for K states
+seen in n images. It takes images for independent, so with several frames per object it corrects too little.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Self, get_args
+
+import numpy as np
+import torch
+import xarray as xr
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from prior_lab.data import ImageDataset
+from prior_lab.errors import InputError
+from prior_lab.levels import Levels
+from prior_lab.models import Autoencoder
+from prior_lab.orderings import Code
+from prior_lab.tokens import Posterior
+
+Unit = Literal["bit", "nat"]
+SILENT = 0.01  # nats: a token below it tells next to nothing
+COLLAPSED = 0.1  # share of its states or channels below which a token wastes them
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """An information, in the unit it was asked for.
+
+    Attributes
+    ----------
+    value : the plug-in value, as the paper defines it.
+    corrected : with its bias corrected; the same for Gaussian tokens.
+    standard_error : over objects where they are known, else over images.
+    unit : "bit" or "nat".
+    """
+
+    value: float
+    corrected: float
+    standard_error: float
+    unit: Unit
+
+    def __str__(self) -> str:
+        """For people: value, standard error, unit."""
+        return f"{self.value:.2f} ± {self.standard_error:.2f} {self.unit}"
+
+
+class Information:
+    """What the tokens of some images tell; cheap to ask and to narrow down.
+
+    Parameters
+    ----------
+    posterior : of all images.
+    objects : the object that each image shows; without it every image is taken for an object of its own.
+    """
+
+    def __init__(self, posterior: Posterior, objects: Int64[Tensor, "image"] | None = None) -> None:
+        count = len(posterior.prefix(1).values())
+        if count < 2:
+            raise InputError(f"Information needs at least two images; there are {count}.")
+        if objects is not None and len(objects) != count:
+            raise InputError(f"There are {len(objects)} object labels for {count} images.")
+        self._posterior, self._objects = posterior, objects
+        with torch.inference_mode():
+            self._pointwise = posterior.pointwise().double().clamp_min(0.0)  # rounding alone makes it negative
+            self._bias = posterior.bias().double()
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self._pointwise)
+
+    @property
+    def token_count(self) -> int:
+        """Number of tokens."""
+        return self._pointwise.shape[1]
+
+    def select(self, images: Int64[Tensor, "selected"]) -> Self:
+        """The same for some of the images."""
+        return type(self)(self._posterior.select(images), None if self._objects is None else self._objects[images])
+
+    def tokens(self, unit: Unit = "bit") -> xr.Dataset:
+        """b(u) of every token.
+
+        Returns
+        -------
+        Dataset (token) with `information`, `corrected` and `standard_error`, in `unit`.
+        """
+        value, scale = self._pointwise.mean(dim=0), _scale(unit)
+        error = _standard_error(self._pointwise, self._objects)
+        columns = {"information": value, "corrected": value + self._bias, "standard_error": error}
+        attrs = {"units": unit}
+        variables = {name: ("token", (scale * column).cpu().numpy(), attrs) for name, column in columns.items()}
+        return xr.Dataset(variables, coords={"token": ("token", np.arange(self.token_count), {"units": "1"})})
+
+    def total(self, tokens: Sequence[int] | slice | None = None, unit: Unit = "bit") -> Estimate:
+        """I(S) of some tokens, numbered from 0; of all, if not given.
+
+        Raises
+        ------
+        InputError : if there is no such token.
+        """
+        chosen, scale = _token_numbers(tokens, self.token_count), _scale(unit)
+        rows = self._pointwise[:, chosen].sum(dim=1, keepdim=True)
+        value, bias = rows.mean().item(), self._bias[chosen].sum().item()
+        error = _standard_error(rows, self._objects).item()
+        return Estimate(scale * value, scale * (value + bias), scale * error, unit)
+
+
+def information(
+    source: Autoencoder | Code,
+    images: ImageDataset | Tensor | None = None,
+    *,
+    tokens: Sequence[int] | slice | None = None,
+    budgets: Sequence[int] | None = None,
+    unit: Unit = "bit",
+) -> xr.Dataset:
+    """Effective information of a model's tokens over images, or of codes.
+
+    Parameters
+    ----------
+    source : a model, or the code of all images.
+    images : what a model encodes; with a data set, standard errors are over its objects.
+    tokens : numbers, from 0, of the tokens to look at, or a slice; all, if not given.
+    budgets : prefixes whose sums to tell; those of whole levels, if neither these nor tokens are given.
+    unit : "bit" or "nat".
+
+    Returns
+    -------
+    Dataset with `information`, `corrected` and `standard_error` (token) and, if there are budgets, the same of the sum
+    over each prefix as `total`, `total_corrected` and `total_standard_error` (budget).
+
+    Raises
+    ------
+    InputError : if images are missing or do not fit the model, or a token, budget or unit does not exist.
+    """
+    if isinstance(source, Code):
+        code = source
+    elif images is None:
+        raise InputError("A model alone has no codes; give images: information(model, images).")
+    else:
+        code = encode_images(source, images)
+    measured = Information(code.posterior, images.objects if isinstance(images, ImageDataset) else None)
+    chosen = _token_numbers(tokens, len(code))
+    table = measured.tokens(unit).isel(token=chosen)
+    if budgets is None and tokens is None:
+        budgets = [budget for budget in Levels(16).budgets if budget <= len(code)]
+    if budgets is None:
+        return table
+    for budget in budgets:
+        if not 1 <= budget <= len(code):
+            raise InputError(f"A budget of {budget} tokens: this code has 1 to {len(code)}.")
+    sums = [measured.total([token for token in chosen if token < budget], unit) for budget in budgets]
+    totals = {
+        "total": [estimate.value for estimate in sums],
+        "total_corrected": [estimate.corrected for estimate in sums],
+        "total_standard_error": [estimate.standard_error for estimate in sums],
+    }
+    columns = {name: ("budget", column, {"units": unit}) for name, column in totals.items()}
+    return table.assign(columns).assign_coords(budget=("budget", list(budgets), {"units": "token"}))
+
+
+@torch.inference_mode()
+def encode_images(model: Autoencoder, images: ImageDataset | Tensor, batch_size: int = 256) -> Code:
+    """The codes of all images as one, encoded in batches as in evaluation; the model stays as it was.
+
+    Raises
+    ------
+    InputError : if there is no image, or the images do not fit the model.
+    """
+    pixels = images.images if isinstance(images, ImageDataset) else images
+    if not len(pixels):
+        raise InputError("There are no images to encode.")
+    training = model.training
+    model.eval()  # in training, EMA codebooks would follow these images
+    try:
+        parts = [model.encode(pixels[start : start + batch_size]) for start in range(0, len(pixels), batch_size)]
+    finally:
+        model.train(training)
+    posterior = type(parts[0].posterior).stack([part.posterior for part in parts])
+    return Code(torch.cat([part.values for part in parts]), posterior, parts[0].prefixes)
+
+
+@torch.inference_mode()
+def health(code: Code) -> xr.Dataset:
+    """What each token is worth over the images of a code, to see a collapse.
+
+    Returns
+    -------
+    Dataset (token) with `information` [nat], `states`, the effective number of states told apart (exp of the
+    information, an index' perplexity), and `used`, the share of states or channels in use; and `level`, the token's.
+    """
+    worth = code.information.double().cpu()
+    level = [number.bit_length() - 1 for number in range(1, len(code) + 1)]
+    return xr.Dataset(
+        {
+            "information": ("token", worth.numpy(), {"units": "nat"}),
+            "states": ("token", worth.exp().numpy(), {"units": "1"}),
+            "used": ("token", code.posterior.used().double().cpu().numpy(), {"units": "1"}),
+        },
+        coords={"token": np.arange(len(code)), "level": ("token", level)},
+    )
+
+
+def warnings(state: xr.Dataset) -> list[str]:
+    """Sentences about the levels that have collapsed, from what `health` tells; none if all is well."""
+    sentences = []
+    for level, tokens in state.groupby("level"):
+        first, last, count = int(tokens.token[0]) + 1, int(tokens.token[-1]) + 1, tokens.sizes["token"]
+        name = f"level {level} (token {first})" if count == 1 else f"level {level} (tokens {first} to {last})"
+        silent = int((tokens.information < SILENT).sum())
+        if silent * 2 >= count:
+            which = "the token tells" if count == 1 else f"{silent} of {count} tokens tell"
+            sentences.append(f"{name}: {which} next to nothing of the images (below {SILENT} nat).")
+        elif float(tokens.used.mean()) < COLLAPSED:
+            share = 100 * float(tokens.used.mean())
+            sentences.append(f"{name}: only {share:.0f} % of the states or channels are in use.")
+    return sentences
+
+
+def _token_numbers(tokens: Sequence[int] | slice | None, count: int) -> list[int]:
+    if tokens is None or isinstance(tokens, slice):
+        return list(range(count)[tokens or slice(None)])
+    numbers = [int(token) for token in tokens]
+    outside = [number for number in numbers if not 0 <= number < count]
+    if outside:
+        raise InputError(f"There is no token {outside[0]}; this code has the tokens 0 to {count - 1}.")
+    if len(set(numbers)) < len(numbers):
+        raise InputError("A token is named twice; each counts once.")
+    return numbers
+
+
+def _scale(unit: Unit) -> float:
+    if unit not in get_args(Unit):
+        raise InputError(f"Unknown unit {unit!r}; choose bit or nat.")
+    return 1.0 if unit == "nat" else 1.0 / math.log(2)
+
+
+def _standard_error(
+    rows: Float[Tensor, "image column"], objects: Int64[Tensor, "image"] | None
+) -> Float[Tensor, "column"]:
+    """Of the mean over images, whose deviations may hang together within an object."""
+    deviations = rows - rows.mean(dim=0)
+    if objects is not None:
+        _, place = objects.to(rows.device).unique(return_inverse=True)
+        clusters = int(place.max()) + 1
+        deviations = deviations.new_zeros(clusters, rows.shape[1]).index_add_(0, place, deviations)
+    count = len(deviations)
+    if count < 2:
+        return torch.full_like(deviations[0], math.nan)
+    return (deviations.square().sum(dim=0) * count / (count - 1)).sqrt() / len(rows)

@@ -1,0 +1,55 @@
+"""FSQ tokens: finite scalar quantisation (Mentzer et al. 2023, arXiv 2309.15505). Not in the paper; a fourth kind.
+
+A few numbers per token, each bounded by tanh and rounded to a few values with a straight-through gradient: a codebook
+without a codebook, which cannot collapse and needs no regulariser.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from prior_lab.layers import GroupedLinear
+from prior_lab.tokens.base import Posterior, Tokens, per_head
+from prior_lab.tokens.indexed import IndexedPosterior
+
+
+class FSQTokens(Tokens):
+    """FSQ tokens: a linear map to the numbers that are rounded, and one back to the channels.
+
+    Parameters
+    ----------
+    channels : channels of a token.
+    heads : separate maps: as many as there are tokens (masking orderings), or 1 for all (a level of PRIOR).
+    levels : values of each number; (8, 6, 5) is what the authors recommend for about 2^8 states.
+    """
+
+    def __init__(self, channels: int, *, heads: int, levels: Sequence[int] = (8, 6, 5)) -> None:
+        super().__init__()
+        self.inner = GroupedLinear(heads, channels, len(levels))
+        self.outer = GroupedLinear(heads, len(levels), channels)
+        self.outcomes = 1 + math.prod(levels)
+        steps = torch.tensor(levels, dtype=torch.float32)
+        self.register_buffer("half_width", (steps - 1) * (1 + 1e-3) / 2, persistent=False)
+        self.register_buffer("step", (steps / 2).floor(), persistent=False)
+        self.register_buffer("even", (steps % 2 == 0) * 0.5, persistent=False)
+        place = torch.tensor([math.prod(levels[:number]) for number in range(len(levels))])
+        self.register_buffer("place", place, persistent=False)
+
+    def forward(self, features: Float[Tensor, "batch token channel"]) -> IndexedPosterior:
+        """The rounded numbers, mapped back to channels; states count from 1, for 0 is the null state."""
+        half_width, step, even, place = (self.get_buffer(name) for name in ("half_width", "step", "even", "place"))
+        shift = torch.atanh(even / half_width)
+        bounded = torch.tanh(per_head(self.inner, features).float() + shift) * half_width - even
+        rounded = bounded.detach().round() + (bounded - bounded.detach())
+        states = per_head(self.outer, (rounded / step).to(features.dtype))
+        index = 1 + ((rounded.detach() + step).long() * place).sum(dim=-1)
+        outcomes = index.new_full((1, 1), self.outcomes).expand_as(index)
+        return IndexedPosterior(states, index, torch.zeros_like(bounded[..., 0]), outcomes)
+
+    def regulariser(self, posterior: Posterior) -> Float[Tensor, ""]:
+        """Zero."""
+        assert isinstance(posterior, IndexedPosterior)
+        return posterior.cost.mean()

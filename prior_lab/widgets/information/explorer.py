@@ -1,0 +1,345 @@
+"""Choose tokens: their information with its error, and what they decode to, over all images or one class of them.
+
+>>> explorer = prior_lab.explore_information(prior_lab.load_study("household-reconstruction"))
+>>> explorer                            # as the last line of a cell: shows itself
+>>> explorer.tokens = range(3, 7)       # tokens 4 to 7, numbered from 0
+>>> explorer.choose("coarse: seating")  # of the images that show seats
+>>> print(explorer.summary())           # the numbers on screen
+"""
+
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache, partial
+from threading import RLock
+from typing import Any
+
+import ipywidgets
+import numpy as np
+import xarray as xr
+
+from prior_lab import figures
+from prior_lab.data import ImageDataset
+from prior_lab.effective_information import Estimate, Information, Unit
+from prior_lab.errors import InputError
+from prior_lab.models import LABELS, Autoencoder
+from prior_lab.widgets.information import telling
+from prior_lab.widgets.information.arms import Arm
+from prior_lab.widgets.information.canvas import InformationCanvas, information_palette
+from prior_lab.widgets.information.groups import Groups
+from prior_lab.widgets.information.state import InformationState, Subset
+from prior_lab.widgets.pictures import EVERYTHING
+from prior_lab.widgets.reporting import reported
+
+Loader = Callable[[], Autoencoder]
+EXAMPLES = 6  # pictures on screen
+KEPT = 4  # arms whose codes are kept: those of 2,000 images take 100 MB
+
+
+def explore_information(
+    source: xr.DataTree | Autoencoder | Mapping[str, Autoencoder],
+    images: object = None,
+    *,
+    arm: str | None = None,
+    unit: Unit = "bit",
+) -> "InformationExplorer":
+    """Choose tokens and see how much they tell, and what they decode to.
+
+    Images are encoded when the explorer is first shown, or first asked for a number: some seconds for each model.
+
+    Parameters
+    ----------
+    source : a study of `prior_lab.load_study`, whose models are loaded when they are looked at; or a model; or several
+        models by name.
+    images : what to measure: a data set of `prior_lab.load_dataset`, whose objects then give the standard errors, or
+        uint8 images [n, 3, height, width] or [n, height, width, 3]. A study brings its own test images.
+    arm : the model shown first, by its label, such as "PRIOR"; the first one, if not given.
+    unit : "bit" or "nat".
+
+    Returns
+    -------
+    An object that shows itself as the last line of a cell.
+
+    Raises
+    ------
+    InputError : if the images, the arm or the unit do not fit.
+    """
+    if isinstance(source, xr.DataTree):
+        loaders, images, name = _open_study(source, images)
+    else:
+        if images is None:
+            raise InputError("A model alone has no images; give them too: explore_information(model, images).")
+        loaders, name = _named(source), images.name if isinstance(images, ImageDataset) else "own images"
+    return InformationExplorer(loaders, Groups.of(images), name=name, arm=arm, unit=unit)
+
+
+def _open_study(study: xr.DataTree, images: object) -> tuple[dict[str, Loader], object, str]:
+    import prior_lab
+
+    loaders: dict[str, Loader] = {}
+    for label, node in figures.study_arms(study).items():
+        model = node.attrs.get("model")
+        if not model:
+            raise InputError(
+                f"The study names no model for {label}; explore its models by explore_information(models, images)."
+            )
+        loaders[label] = partial(prior_lab.load_model, model)
+    if images is None:
+        images = prior_lab.load_dataset(study.attrs["dataset"], split="test")
+    return loaders, images, str(study.attrs["name"])
+
+
+def _named(models: object) -> dict[str, Loader]:
+    if isinstance(models, Mapping) and not models:
+        raise InputError("There is no model to explore; give at least one.")
+    if isinstance(models, Autoencoder):
+        models = {LABELS[models.config.ordering]: models}
+    loaders: dict[str, Loader] = {}
+    for name, model in (models if isinstance(models, Mapping) else {"": models}).items():
+        if not isinstance(model, Autoencoder):
+            kind = type(model).__name__
+            raise InputError(f"A {kind} cannot be explored; give a study, a model, or a dictionary of models by name.")
+        loaders[str(name)] = partial(_given, model)
+    return loaders
+
+
+def _given(model: Autoencoder) -> Autoencoder:
+    return model
+
+
+class InformationExplorer:
+    """Tokens to choose from, over the information and the pictures of the chosen; made by `explore_information`.
+
+    Attributes
+    ----------
+    state : arm, class of images, unit and selected tokens, as a plain object.
+    groups : the images, by label.
+    canvas : the widget with everything in it.
+    widget : the same, framed.
+    """
+
+    def __init__(
+        self, loaders: Mapping[str, Loader], groups: Groups, *, name: str, arm: str | None, unit: Unit
+    ) -> None:
+        self.name, self.groups = name, groups
+        self._lock = RLock()  # the browser's messages may be handled in a thread of their own
+        self._arm = lru_cache(maxsize=KEPT)(lambda label: Arm(loaders[label], groups))
+        self._examples = lru_cache(maxsize=None)(lambda choice: groups.examples(choice, EXAMPLES))
+        self._is_asked = False  # whether anyone has asked for numbers yet; until then, nothing is encoded
+        self._page: tuple[str, str, int] | None = None
+        arms, start = tuple(loaders), next(iter(loaders)) if arm is None else arm
+        figures.require(start, arms, "model", "explorer")
+        budgets = self._arm(start).levels.budgets
+        subset = self._fitted(start, range(budgets[len(budgets) // 2]))
+        self.state = InformationState(arms, tuple(groups.members), start, subset, unit=unit)
+        self.canvas = self._make_canvas()
+        self.widget = ipywidgets.VBox([self.canvas]).add_class("prior-lab")
+        self.canvas.observe(self._changed, ["arm", "choice", "unit", "tokens"])
+        self.canvas.on_msg(self._asked)
+
+    # ------------------------------------------------------------ what a user sets and reads
+
+    @property
+    def arm(self) -> str:
+        """Label of the model that is shown; set it to look at another."""
+        return self.state.arm
+
+    @arm.setter
+    def arm(self, label: str) -> None:
+        figures.require(label, self.state.arms, "model", "explorer")
+        self.canvas.arm = label
+
+    @property
+    def tokens(self) -> tuple[int, ...]:
+        """The selected tokens, numbered from 0; set it to select others."""
+        return self.state.subset.tokens
+
+    @tokens.setter
+    def tokens(self, tokens: Iterable[int]) -> None:
+        numbers, count = [int(token) for token in tokens], self.state.subset.count
+        outside = [number for number in numbers if not 0 <= number < count]
+        if outside:
+            raise InputError(f"There is no token {outside[0]}; this code has the tokens 0 to {count - 1}.")
+        if len(set(numbers)) < len(numbers):
+            raise InputError("A token is named twice; each counts once.")
+        self.canvas.tokens = sorted(numbers)
+
+    @property
+    def budget(self) -> int | None:
+        """The length of the selection, if it is a prefix that decoding can stop at; set it to select a prefix."""
+        return self.state.subset.budget
+
+    @budget.setter
+    def budget(self, budget: int) -> None:
+        self.tokens = range(len(self._arm(self.arm).outline[:budget]))
+
+    @property
+    def unit(self) -> Unit:
+        """Of every number: "bit" or "nat"."""
+        return self.state.unit
+
+    @unit.setter
+    def unit(self, unit: Unit) -> None:
+        self.state.unit = unit
+        self.canvas.unit = unit
+
+    @property
+    def choice(self) -> str:
+        """The label of the images, "taxonomy: label", or "all"."""
+        return self.state.choice
+
+    def choose(self, label: str) -> None:
+        """Measure over images of one label, written "taxonomy: label"; "all" for all."""
+        figures.require(label, self.state.choices, "label", "data set")
+        self.canvas.choice = label
+
+    @property
+    def estimate(self) -> Estimate:
+        """The information of the selected tokens over the chosen images."""
+        return self._measured().total(self.tokens, self.unit)
+
+    @property
+    def table(self) -> xr.Dataset:
+        """The information of every token over the chosen images, as `prior_lab.information` gives it."""
+        return telling.token_table(self._measured(), self.unit)
+
+    def summary(self) -> str:
+        """The numbers on screen, as text."""
+        measured, arm = self._measured(), self._arm(self.arm)
+        caution = [self._caution()] if self._caution() else []
+        lines = [f"{self.name}: {self.arm}, {self.choice} ({self.groups.describe(self.choice)})"]
+        lines += [*telling.selection_text(measured, self.state.subset, self.unit), *caution, ""]
+        lines += telling.level_text(measured, arm.levels, self.unit)
+        return "\n".join([*lines, *([""] if arm.warnings else []), *arm.warnings])
+
+    def __repr__(self) -> str:
+        """What a notebook stores where the live widget was."""
+        arms = ", ".join(self.state.arms)
+        chosen = f"{self.arm}, {self.choice}, {self.state.subset.describe()} of {self.state.subset.count}"
+        return f"InformationExplorer({self.name}; {arms}; {chosen})"
+
+    def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
+        return {**self.widget._repr_mimebundle_(**options), "text/plain": repr(self)}
+
+    # ------------------------------------------------------------ numbers
+
+    def _measured(self) -> Information:
+        """What the shown arm's tokens tell of the chosen images; encodes them, if that is still to be done."""
+        with self._lock:
+            if not self._is_asked:
+                self._is_asked = True
+                self._show()
+            return self._encoded().information(self.choice)
+
+    def _encoded(self) -> Arm:
+        """The shown arm with its codes, and a notice while they are made."""
+        arm = self._arm(self.arm)
+        if not arm.is_encoded:
+            count = len(self.groups.images)
+            self.canvas.notice = f"Encoding {count:,} images with {self.arm}: this takes some seconds, once."
+            try:
+                _ = arm.code
+            finally:
+                self.canvas.notice = ""
+        return arm
+
+    def _caution(self) -> str:
+        if self.groups.object_count(self.choice) > 1:
+            return ""
+        return "All of these images show one object, so the standard error is not known."
+
+    def _fitted(self, arm: str, tokens: Iterable[int]) -> Subset:
+        """Those of some tokens that an arm's code has."""
+        outline = self._arm(arm).outline
+        return Subset.of(tokens, len(outline), outline.prefixes)
+
+    # ------------------------------------------------------------ keeping browser and state in step
+
+    def _make_canvas(self) -> InformationCanvas:
+        return InformationCanvas(
+            arms=list(self.state.arms),
+            choices=self.groups.choices(),
+            size=list(self.groups.images.shape[-2:]),
+            palette=information_palette(),
+            arm=self.arm,
+            choice=self.choice,
+            unit=self.unit,
+            tokens=list(self.tokens),
+            outline=self._outline(),
+        )
+
+    def _outline(self) -> dict[str, Any]:
+        arm, subset = self._arm(self.arm), self.state.subset
+        return {"count": subset.count, "budgets": list(arm.levels.budgets), "pyramid": arm.is_pyramid}
+
+    def _switch(self, label: str) -> None:
+        """Make another arm the one that is shown; one that cannot be loaded leaves everything as it was."""
+        try:
+            subset = self._fitted(label, self.tokens)
+        except Exception:
+            self.canvas.arm = self.arm
+            raise
+        self.state.arm, self.state.subset = label, subset
+        with self.canvas.hold_sync():
+            if not self._arm(label).is_encoded:
+                self.canvas.cells, self.canvas.told = {}, {}
+            self.canvas.outline, self.canvas.tokens = self._outline(), list(self.tokens)
+
+    def _show(self) -> None:
+        """Bring everything that the state asks for to the screen: the numbers in one message, then the pictures."""
+        arm, choice, unit = self._encoded(), self.choice, self.unit
+        measured, everything = arm.information(choice), arm.information(EVERYTHING)
+        cells = telling.cells_for_browser(measured, everything, unit)
+        with self.canvas.hold_sync():
+            self.canvas.outline = self._outline()
+            self.canvas.tokens = list(self.tokens)
+            self.canvas.cells = cells | {"images": self.groups.describe(choice), "warnings": arm.warnings}
+            self.canvas.told = telling.told_to_browser(measured, self.state.subset, unit, self._caution())
+        self._show_pictures()
+
+    def _show_selection(self) -> None:
+        measured = self._encoded().information(self.choice)
+        self.canvas.told = telling.told_to_browser(measured, self.state.subset, self.unit, self._caution())
+        self._show_pictures()
+
+    def _show_pictures(self) -> None:
+        """What the longest prefix inside the selection decodes to, if that is not on screen already."""
+        prefix, images = self.state.subset.prefix, self._examples(self.choice)
+        page = {
+            "captions": [self.groups.captions[image] for image in images],
+            "words": self.state.subset.decoding(),
+            "prefix": prefix,
+            "exact": self.budget is not None,
+        }
+        with self.canvas.hold_sync():
+            if self._page != (self.arm, self.choice, prefix):
+                layers = [self.groups.images[list(images)].permute(0, 2, 3, 1).numpy()]
+                layers += [self._arm(self.arm).pictures(images, prefix)] if prefix else []
+                self.canvas.pixels = zlib.compress(np.concatenate(layers).tobytes(), 1)
+                self._page = (self.arm, self.choice, prefix)
+            self.canvas.page = page
+
+    @reported
+    def _changed(self, change: Mapping[str, Any]) -> None:
+        """Something else was chosen, in the browser or by an attribute of this object."""
+        match change["name"]:
+            case "arm":
+                self._switch(change["new"])
+            case "choice":
+                self.state.choice = change["new"]
+            case "unit":
+                self.state.unit = change["new"]
+            case "tokens":
+                chosen = self._fitted(self.arm, change["new"])
+                if chosen != self.state.subset:
+                    self.state.subset = chosen
+                    if self._is_asked:
+                        self._show_selection()
+                return
+        if self._is_asked:
+            self._show()
+
+    @reported
+    def _asked(self, _: object, request: Mapping[str, str], __: object) -> None:
+        """The browser has drawn the frame and waits for numbers."""
+        if request.get("action") == "ready":
+            self._measured()
