@@ -5,8 +5,7 @@ continues where the run stopped. Ctrl-C finishes the step and writes a checkpoin
 run and leaves the last good one.
 
 What was learnt on the way: on a CPU with AVX-512 a step in bfloat16 is about 1.3 times as fast as one in float32 (`make
-bench`), but only with the plain attention of `layers.py`, and only where the CPU computes in bfloat16. Denormal floats
-made a step of PRIOR three times as slow on one CPU (a Xeon without bfloat16), so they are flushed to zero in training.
+bench`), but only with the plain attention of `layers.py`, and only where the CPU computes in bfloat16.
 """
 
 import copy
@@ -168,7 +167,6 @@ def train(
     KeyboardInterrupt : after Ctrl-C, once the step is finished and a checkpoint is written.
     """
     folder = Path(folder)
-    torch.set_flush_denormal(True)
     training = load_images(experiment, "train")
     validation = load_images(experiment, "validation")
     fabric = _fabric(experiment, device)

@@ -21,6 +21,16 @@ def test_the_grid_is_inverted_exactly(images: torch.Tensor, patch: int) -> None:
     torch.testing.assert_close(grid.inverse(tokens), images, atol=1e-5, rtol=0)
 
 
+def test_the_transforms_matrices_are_bands_without_tiny_numbers() -> None:
+    """Denormals outside the bands would slow every product with them."""
+    grid = WaveletGrid(64, 8)
+    for name, matrix in grid.named_buffers():
+        if name.startswith(("analysis", "synthesis")):
+            present = matrix[matrix != 0].abs()
+            assert present.min() > 1e-3
+            assert len(present) <= 16 * len(matrix)
+
+
 def test_the_transform_is_that_of_pywavelets(images: torch.Tensor) -> None:
     grid = WaveletGrid(64, 8)
     tokens = grid(images) * grid.get_buffer("scale") + grid.get_buffer("mean")

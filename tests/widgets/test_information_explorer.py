@@ -137,6 +137,7 @@ def test_a_class_is_measured_over_its_own_images(informed, measured, small):
     chairs = (small.labels[:, 1] == 0).nonzero()[:, 0]
     assert informed.estimate == measured.select(chairs).total(range(7)) != everything
     assert informed.canvas.cells["images"] == "8 images of 4 objects"
+    assert informed.canvas.cells["of"] == informed.canvas.page["of"] == ["PRIOR", "class: Armchair"]
     assert all(caption.startswith("armchair") for caption in informed.canvas.page["captions"])
     informed.choose("all")
     assert informed.estimate == everything

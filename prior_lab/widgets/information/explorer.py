@@ -292,7 +292,11 @@ class InformationExplorer:
         with self.canvas.hold_sync():
             self.canvas.outline = self._outline()
             self.canvas.tokens = list(self.tokens)
-            self.canvas.cells = cells | {"images": self.groups.describe(choice), "warnings": arm.warnings}
+            self.canvas.cells = cells | {
+                "of": [self.arm, choice],  # so that the browser hears of every change, equal numbers or not
+                "images": self.groups.describe(choice),
+                "warnings": arm.warnings,
+            }
             self.canvas.told = telling.told_to_browser(measured, self.state.subset, unit, self._caution())
         self._show_pictures()
 
@@ -305,6 +309,7 @@ class InformationExplorer:
         """What the longest prefix inside the selection decodes to, if that is not on screen already."""
         prefix, images = self.state.subset.prefix, self._examples(self.choice)
         page = {
+            "of": [self.arm, self.choice],
             "captions": [self.groups.captions[image] for image in images],
             "words": self.state.subset.decoding(),
             "prefix": prefix,

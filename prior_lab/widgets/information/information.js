@@ -205,7 +205,7 @@ class Board {
       const roomy = this.pyramid && token < 31; // up to 16 cells in a line have room for the number
       cell.style.setProperty("--shade", shades.fill(value));
       cell.style.setProperty("--on-shade", shades.ink(value));
-      cell.firstChild.textContent = roomy ? (value >= 100 ? value.toFixed(0) : value.toPrecision(2)) : "";
+      cell.firstChild.textContent = roomy ? value.toFixed(value >= 9.95 ? 0 : value >= 0.995 ? 1 : 2) : "";
       cell.setAttribute("aria-label", describe(token));
     });
   }
@@ -361,7 +361,7 @@ function render({ model, el }) {
   };
   const root = make("div", { class: "pl-explorer pl-information" });
   const busily = (name) => (value) => {
-    root.classList.add("pl-busy");
+    root.classList.toggle("pl-busy", value !== model.get(name));
     put(name, value);
   };
   const arm = chooser("model", model.get("arms").map((label) => ({ value: label, label })), busily("arm"));
