@@ -7,7 +7,7 @@
 """
 
 from collections.abc import Callable, Mapping
-from functools import partial, wraps
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from threading import RLock
@@ -25,6 +25,7 @@ from prior_lab.widgets.curves import CurveFigure
 from prior_lab.widgets.export import export_html
 from prior_lab.widgets.gallery import Gallery, Page, Reconstructor
 from prior_lab.widgets.pictures import Pictures, Selection
+from prior_lab.widgets.reporting import reported
 from prior_lab.widgets.state import ExplorerState
 from prior_lab.widgets.summary import summary_text
 
@@ -101,23 +102,6 @@ def _named(models: object) -> dict[str, Reconstructor]:
         raise InputError(f"A {kind} cannot be explored; give a study, a model, or a dictionary of models by name.")
     ordering = str(getattr(getattr(models, "config", None), "ordering", ""))
     return {LABELS.get(ordering, "Model"): models}
-
-
-def _reported(callback: Callable[..., None]) -> Callable[..., None]:
-    """Show what goes wrong in a callback under the widget, and let it go on to the log."""
-
-    @wraps(callback)
-    def wrapper(self: "BudgetExplorer", *arguments: object) -> None:
-        try:
-            self.canvas.problem = ""
-            with self._lock:
-                callback(self, *arguments)
-        except Exception as error:
-            kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
-            self.canvas.problem = f"{kind}{error}"
-            raise
-
-    return wrapper
 
 
 class BudgetExplorer:
@@ -343,22 +327,22 @@ class BudgetExplorer:
             figures.show_metric(self.figure, self.table, self.metric)
             figures.move_cursor(self.figure, self.table, self.metric, self.budget)
 
-    @_reported
+    @reported
     def _budget_moved(self, change: Mapping[str, Any]) -> None:
         self.state.budget = change["new"]
         with self.figure.batch_update():
             figures.move_cursor(self.figure, self.table, self.metric, self.budget)
 
-    @_reported
+    @reported
     def _view_changed(self, change: Mapping[str, Any]) -> None:
         self.state.view = change["new"]
 
-    @_reported
+    @reported
     def _metric_changed(self, change: Mapping[str, Any]) -> None:
         self.state.metric = change["new"]
         self._show_curves()
 
-    @_reported
+    @reported
     def _asked(self, _: object, request: Mapping[str, str], __: object) -> None:
         """Other images, asked for in the browser."""
         match request:
