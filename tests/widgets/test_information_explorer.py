@@ -75,6 +75,13 @@ def asked_in_browser(explorer, **state):
     explorer.canvas.set_state(state)
 
 
+def pictures(explorer):
+    """What the pictures are of that the browser gets when it asks for some, as it does where they are others."""
+    if explorer.canvas.told["pictures"] != explorer.canvas.page.get("of"):
+        explorer.canvas._handle_custom_msg({"action": "pictures"}, [])
+    return explorer.canvas.page
+
+
 def layers(explorer):
     """The pictures as the browser reads them: [layer, image, height, width, 3]."""
     raw = np.frombuffer(zlib.decompress(explorer.canvas.pixels), np.uint8)
@@ -137,8 +144,8 @@ def test_a_class_is_measured_over_its_own_images(informed, measured, small):
     chairs = (small.labels[:, 1] == 0).nonzero()[:, 0]
     assert informed.estimate == measured.select(chairs).total(range(7)) != everything
     assert informed.canvas.cells["images"] == "8 images of 4 objects"
-    assert informed.canvas.cells["of"] == informed.canvas.page["of"] == ["PRIOR", "class: Armchair"]
-    assert all(caption.startswith("armchair") for caption in informed.canvas.page["captions"])
+    assert informed.canvas.told["pictures"] == ["PRIOR", "class: Armchair", 7]
+    assert all(caption.startswith("armchair") for caption in pictures(informed)["captions"])
     informed.choose("all")
     assert informed.estimate == everything
 
@@ -153,7 +160,7 @@ def test_of_a_single_object_the_standard_error_is_not_known_and_that_is_said(inf
     json.dumps([told, informed.canvas.cells], allow_nan=False)
     assert sentence in informed.summary()
     assert "nan" not in informed.summary()
-    assert len(informed.canvas.page["captions"]) == 2  # both frames
+    assert len(pictures(informed)["captions"]) == 2  # both frames
 
 
 def test_nats_are_bits_in_another_unit(informed):
@@ -192,29 +199,30 @@ def test_python_and_browser_select_the_same_tokens(informed):
 def test_the_pictures_are_decoded_from_exactly_the_prefix(informed, models, small, label, budget):
     informed.arm, informed.budget = label, budget
     informed.summary()
+    assert informed.canvas.page == {}  # a notebook that nobody looks at decodes nothing
+    assert pictures(informed)["of"] == [label, "all", budget]
     shown = list(informed._examples("all"))
     truth = small.images[shown]
     decoded = (models[label].decode(models[label].encode(truth)[:budget]) * 255).round()
     found = torch.from_numpy(layers(informed).astype(np.float32)).permute(0, 1, 4, 2, 3)
     assert torch.equal(found[0], truth.float())
     assert (found[1] - decoded).abs().max() <= 1  # the batch differs, so a pixel may be rounded the other way
-    assert informed.canvas.page["words"] == f"Decoded from the first {budget} tokens."
-    assert informed.canvas.page["exact"]
+    assert informed.canvas.told["decoding"] == f"Decoded from the first {budget} tokens."
 
 
 def test_what_is_no_prefix_is_told_and_the_longest_inside_is_decoded(informed):
     asked_in_browser(informed, tokens=[0, 1, 2, 3, 9])
     assert informed.budget is None
-    page = informed.canvas.page
-    assert page["words"].startswith(
-        "Decoding cannot stop at this selection; the longest prefix inside it is the first 3"
-    )
-    assert (page["prefix"], page["exact"], len(layers(informed))) == (3, False, 2)
+    words = "Decoding cannot stop at this selection; the longest prefix inside it is the first 3 tokens."
+    assert informed.canvas.told["decoding"] == words
+    assert (pictures(informed)["prefix"], len(layers(informed))) == (3, 2)
     before = informed.canvas.pixels
     informed.tokens = [0, 1, 2, 12]
+    pictures(informed)
     assert informed.canvas.pixels is before
     informed.tokens = [4]
-    assert informed.canvas.page["words"].startswith("Decoding starts at token 1, which is not selected")
+    assert informed.canvas.told["decoding"].startswith("Decoding starts at token 1, which is not selected")
+    pictures(informed)
     assert len(layers(informed)) == 1
 
 
@@ -225,7 +233,7 @@ def test_another_arm_keeps_the_tokens_that_it_has(informed):
     assert informed.tokens == (0, 1, 2, 3)
     assert (informed.canvas.tokens, informed.canvas.outline["count"]) == ([0, 1, 2, 3], 7)
     assert informed.budget == 4  # a flat code stops anywhere
-    assert informed.canvas.page["prefix"] == 4
+    assert pictures(informed)["prefix"] == 4
 
 
 def test_plain_images_are_each_their_own_object(models, small):
@@ -353,7 +361,7 @@ def test_what_goes_wrong_in_a_callback_is_shown_and_raised(informed, monkeypatch
     def broken(*_):
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr(type(informed), "_show_selection", broken)
+    monkeypatch.setattr(type(informed), "_show_sum", broken)
     with pytest.raises(RuntimeError):
         informed.canvas.set_state({"tokens": [1]})
     assert informed.canvas.problem == "RuntimeError: out of memory"

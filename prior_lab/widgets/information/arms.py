@@ -5,9 +5,10 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 import torch
+import xarray as xr
 from jaxtyping import UInt8
 
-from prior_lab.effective_information import Information, encode_images, health, warnings
+from prior_lab.effective_information import Information, Unit, encode_images, health, warnings
 from prior_lab.levels import Levels
 from prior_lab.models import Autoencoder
 from prior_lab.orderings import Code
@@ -27,6 +28,7 @@ class Arm:
     def __init__(self, load: Callable[[], Autoencoder], groups: Groups) -> None:
         self._load, self._groups = load, groups
         self.information = lru_cache(maxsize=16)(self._information)
+        self.tokens = lru_cache(maxsize=16)(self._tokens)
         self.pictures = lru_cache(maxsize=64)(self._pictures)
 
     @cached_property
@@ -69,6 +71,10 @@ class Arm:
         if choice == EVERYTHING:
             return Information(self.code.posterior, self._groups.objects)
         return self.information(EVERYTHING).select(self._groups.members[choice])
+
+    def _tokens(self, choice: str, unit: Unit) -> xr.Dataset:
+        """b(u) of every token over one class of images."""
+        return self.information(choice).tokens(unit)
 
     @torch.inference_mode()
     def _pictures(self, images: tuple[int, ...], prefix: int) -> UInt8[np.ndarray, "image h w 3"]:

@@ -35,7 +35,7 @@ class InformationCanvas(anywidget.AnyWidget):
     outline = traitlets.Dict().tag(sync=True)  # count, budgets and pyramid: the shape of the code
     cells = traitlets.Dict().tag(sync=True)  # b(u) of every token; empty until images are encoded
     told = traitlets.Dict().tag(sync=True)  # I(S) of the selected tokens
-    page = traitlets.Dict().tag(sync=True)  # captions and words for `pixels`
+    page = traitlets.Dict().tag(sync=True)  # what `pixels` are of
     pixels = traitlets.Bytes().tag(sync=True)  # deflated RGB: the truth, then the reconstructions where there are any
     notice = traitlets.Unicode().tag(sync=True)
     problem = traitlets.Unicode().tag(sync=True)

@@ -125,7 +125,6 @@ class InformationExplorer:
         self._arm = lru_cache(maxsize=KEPT)(lambda label: Arm(loaders[label], groups))
         self._examples = lru_cache(maxsize=None)(lambda choice: groups.examples(choice, EXAMPLES))
         self._is_asked = False  # whether anyone has asked for numbers yet; until then, nothing is encoded
-        self._page: tuple[str, str, int] | None = None
         arms, start = tuple(loaders), next(iter(loaders)) if arm is None else arm
         figures.require(start, arms, "model", "explorer")
         budgets = self._arm(start).levels.budgets
@@ -200,7 +199,7 @@ class InformationExplorer:
     @property
     def table(self) -> xr.Dataset:
         """The information of every token over the chosen images, as `prior_lab.information` gives it."""
-        return telling.token_table(self._measured(), self.unit)
+        return telling.with_levels(self._measured().tokens(self.unit))
 
     def summary(self) -> str:
         """The numbers on screen, as text."""
@@ -285,43 +284,36 @@ class InformationExplorer:
             self.canvas.outline, self.canvas.tokens = self._outline(), list(self.tokens)
 
     def _show(self) -> None:
-        """Bring everything that the state asks for to the screen: the numbers in one message, then the pictures."""
+        """Bring every number that the state asks for to the screen, in one message."""
         arm, choice, unit = self._encoded(), self.choice, self.unit
-        measured, everything = arm.information(choice), arm.information(EVERYTHING)
-        cells = telling.cells_for_browser(measured, everything, unit)
+        cells = telling.cells_for_browser(arm.tokens(choice, unit), arm.tokens(EVERYTHING, unit))
         with self.canvas.hold_sync():
             self.canvas.outline = self._outline()
             self.canvas.tokens = list(self.tokens)
-            self.canvas.cells = cells | {
-                "of": [self.arm, choice],  # so that the browser hears of every change, equal numbers or not
-                "images": self.groups.describe(choice),
-                "warnings": arm.warnings,
-            }
-            self.canvas.told = telling.told_to_browser(measured, self.state.subset, unit, self._caution())
-        self._show_pictures()
+            self.canvas.cells = cells | {"images": self.groups.describe(choice), "warnings": arm.warnings}
+            self._show_sum()
 
-    def _show_selection(self) -> None:
+    def _show_sum(self) -> None:
         measured = self._encoded().information(self.choice)
-        self.canvas.told = telling.told_to_browser(measured, self.state.subset, self.unit, self._caution())
-        self._show_pictures()
+        told = telling.told_to_browser(measured, self.state.subset, self.unit, self._caution())
+        self.canvas.told = told | {"pictures": self._wanted_pictures()}
+
+    def _wanted_pictures(self) -> list[str | int]:
+        """What the pictures depend on; the browser asks for them when those on screen are of something else."""
+        return [self.arm, self.choice, self.state.subset.prefix]
 
     def _show_pictures(self) -> None:
-        """What the longest prefix inside the selection decodes to, if that is not on screen already."""
-        prefix, images = self.state.subset.prefix, self._examples(self.choice)
-        page = {
-            "of": [self.arm, self.choice],
-            "captions": [self.groups.captions[image] for image in images],
-            "words": self.state.subset.decoding(),
-            "prefix": prefix,
-            "exact": self.budget is not None,
-        }
+        """What the longest prefix inside the selection decodes to.
+
+        Decoding takes longer than telling a number, so the browser asks for it once it has painted the number.
+        """
+        images, prefix = self._examples(self.choice), self.state.subset.prefix
+        layers = [self.groups.images[list(images)].permute(0, 2, 3, 1).numpy()]
+        layers += [self._encoded().pictures(images, prefix)] if prefix else []
+        captions = [self.groups.captions[image] for image in images]
         with self.canvas.hold_sync():
-            if self._page != (self.arm, self.choice, prefix):
-                layers = [self.groups.images[list(images)].permute(0, 2, 3, 1).numpy()]
-                layers += [self._arm(self.arm).pictures(images, prefix)] if prefix else []
-                self.canvas.pixels = zlib.compress(np.concatenate(layers).tobytes(), 1)
-                self._page = (self.arm, self.choice, prefix)
-            self.canvas.page = page
+            self.canvas.pixels = zlib.compress(np.concatenate(layers).tobytes(), 1)
+            self.canvas.page = {"of": self._wanted_pictures(), "prefix": prefix, "captions": captions}
 
     @reported
     def _changed(self, change: Mapping[str, Any]) -> None:
@@ -338,13 +330,16 @@ class InformationExplorer:
                 if chosen != self.state.subset:
                     self.state.subset = chosen
                     if self._is_asked:
-                        self._show_selection()
+                        self._show_sum()
                 return
         if self._is_asked:
             self._show()
 
     @reported
     def _asked(self, _: object, request: Mapping[str, str], __: object) -> None:
-        """The browser has drawn the frame and waits for numbers."""
-        if request.get("action") == "ready":
-            self._measured()
+        """The browser has drawn the frame and waits for numbers, or has painted them and waits for pictures."""
+        match request:
+            case {"action": "ready"}:
+                self._measured()
+            case {"action": "pictures"}:
+                self._show_pictures()

@@ -1,7 +1,8 @@
 // The live half of the information explorer. Choosing tokens is drawn here at once; the kernel then tells their
-// information, which needs all images for its standard error, and decodes the pictures.
+// information, which needs all images for its standard error, and decodes the pictures once the number is painted.
 
 const COLUMNS = 32; // cells in a line of a flat code
+const SETTLED_MS = 50; // after which a number is painted, and pictures are asked for if no other number came
 const HINT = "Click, drag or shift-click tokens; click a name for a whole level.";
 
 // JupyterLab takes arrow keys and letters as its own commands unless the focused element itself says otherwise.
@@ -106,7 +107,7 @@ class Board {
 
   row(tokens) {
     const columns = this.pyramid ? tokens.length : Math.min(COLUMNS, this.cells.length);
-    const row = make("div", { class: "pl-row", style: `grid-template-columns:repeat(${columns}, minmax(0, 1fr))` });
+    const row = make("div", { class: tokens.length > COLUMNS ? "pl-row pl-long" : "pl-row", style: `grid-template-columns:repeat(${columns}, minmax(0, 1fr))` });
     if (!this.pyramid) {
       this.levels.forEach((level, l) => {
         const at = tokens.indexOf(level[0]);
@@ -235,9 +236,7 @@ function budgetSlider(budgets, choose) {
 
 // ------------------------------------------------------------------ the numbers
 
-function line(...parts) {
-  return make("div", {}, make("dt", {}, parts[0]), make("dd", {}, parts[1]));
-}
+const line = (name, text) => make("div", {}, make("dt", {}, name), make("dd", {}, text));
 
 function panel() {
   const node = make("div", { class: "pl-told", "aria-live": "polite" });
@@ -300,7 +299,7 @@ function curvePlot(hover) {
 
 function pictureGrid([height, width]) {
   const node = make("div", { class: "pl-grid" });
-  let tiles = []; // kept from one selection to the next
+  let [tiles, built] = [[], ""]; // kept from one selection to the next
 
   const build = (rows, captions) => {
     node.style.setProperty("--columns", captions.length);
@@ -313,7 +312,6 @@ function pictureGrid([height, width]) {
     });
   };
 
-  let built = "";
   const show = (bytes, { captions, prefix }) => {
     const rows = ["Truth", ...(prefix ? [prefix === 1 ? "First token" : `First ${prefix}`] : [])];
     const asked = JSON.stringify([rows, captions]);
@@ -353,7 +351,7 @@ function chooser(label, rows, pick) {
 function render({ model, el }) {
   let board = null;
   let slider = null;
-  let shades = null;
+  let asking = null;
 
   const put = (name, value) => {
     model.set(name, value);
@@ -376,6 +374,7 @@ function render({ model, el }) {
   const told = panel();
   const curve = curvePlot((k, value) => note.replaceChildren(k === undefined ? HINT : `The first ${k} tokens together: ${written(value, model.get("unit"))}.`));
   const words = make("div", { class: "pl-heading" });
+  const shown = make("div", { class: "pl-bar pl-shown", hidden: "" }, words);
   const pictures = pictureGrid(model.get("size"));
   const health = make("ul", { class: "pl-health" });
   const notice = make("div", { class: "pl-notice", role: "status" });
@@ -394,8 +393,7 @@ function render({ model, el }) {
         make("div", { class: "pl-prefix" }, make("span", { class: "pl-lead" }, "Prefix"), slot,
           button("All", () => range(0, model.get("outline").count)), button("None", () => []))),
       make("div", { class: "pl-side" }, told.node, curve.node)),
-    health,
-    make("div", { class: "pl-bar pl-shown" }, words), pictures.node,
+    health, shown, pictures.node,
   );
   el.append(root);
 
@@ -440,24 +438,29 @@ function render({ model, el }) {
 
   function showCells() {
     const cells = model.get("cells");
-    unit.show(model.get("unit"));
+    showUnit();
     arm.value = model.get("arm");
     choice.value = model.get("choice");
     root.classList.toggle("pl-empty", !cells.information);
     if (!cells.information || cells.information.length !== model.get("outline").count) return;
-    shades = new Shades(model.get("palette"), cells.range);
     scale.show(cells.range, cells.unit);
-    board.colour(shades, cells.information, describe);
+    board.colour(new Shades(model.get("palette"), cells.range), cells.information, describe);
     images.textContent = cells.images;
     health.replaceChildren(...cells.warnings.map((sentence) => make("li", {}, sentence)));
-    root.classList.remove("pl-busy");
     explain();
   }
 
   function showTold() {
     const [numbers, cells, outline] = ["told", "cells", "outline"].map((name) => model.get(name));
     told.show(numbers, outline.count);
-    if (numbers.words && cells.information) curve.show(cells.information, outline.budgets, numbers);
+    if (!numbers.words || !cells.information) return;
+    root.classList.remove("pl-busy");
+    curve.show(cells.information, outline.budgets, numbers);
+    words.textContent = numbers.decoding;
+    shown.hidden = false;
+    clearTimeout(asking);
+    const wanted = String(numbers.pictures) !== String(model.get("page").of);
+    if (wanted) asking = setTimeout(() => model.send({ action: "pictures" }), SETTLED_MS);
     root.dataset.told = JSON.stringify([model.get("arm"), model.get("choice"), numbers.words, numbers.value, numbers.unit]);
   }
 
@@ -466,11 +469,11 @@ function render({ model, el }) {
     if (!page.captions) return;
     const bytes = await inflate(pixels);
     if (page !== model.get("page") || pixels !== model.get("pixels")) return; // overtaken by newer ones
-    words.textContent = page.words;
     pictures.show(bytes, page);
-    root.dataset.pictures = `${model.get("arm")} ${model.get("choice")} ${page.prefix}`;
+    root.dataset.pictures = page.of.join(" ");
   }
 
+  const showUnit = () => unit.show(model.get("unit"));
   const showNotice = () => (notice.textContent = model.get("notice"));
   const showProblem = () => {
     problem.textContent = model.get("problem");
@@ -478,8 +481,8 @@ function render({ model, el }) {
     arm.value = model.get("arm");
   };
   const listeners = [
-    ["change:outline", build], ["change:tokens", showSelection], ["change:cells", showCells], ["change:told", showTold], ["change:cells", showTold],
-    ["change:page", showPictures], ["change:pixels", showPictures], ["change:notice", showNotice], ["change:problem", showProblem], ["change:unit", showCells],
+    ["change:outline", build], ["change:tokens", showSelection], ["change:cells", showCells], ["change:told", showTold], ["change:page", showPictures],
+    ["change:notice", showNotice], ["change:problem", showProblem], ["change:unit", showUnit],
   ];
   listeners.forEach(([event, listener]) => model.on(event, listener));
   build();

@@ -29,12 +29,11 @@ def colour_range(values: np.ndarray) -> tuple[float, float]:
     return round(math.floor(low / step) * step, 9), round((math.floor(high / step) + 1) * step, 9)
 
 
-def cells_for_browser(measured: Information, everything: Information, unit: Unit) -> dict[str, Any]:
+def cells_for_browser(table: xr.Dataset, everything: xr.Dataset) -> dict[str, Any]:
     """b(u) of every token; colours span what all images and those of the class give, so that the two compare."""
-    table = measured.tokens(unit)
-    both = np.concatenate([table.information, everything.tokens(unit).information])
+    both = np.concatenate([table.information, everything.information])
     columns = {str(name): [tidy(value) for value in table[name].values] for name in table.data_vars}
-    return {**columns, "range": list(colour_range(both)), "unit": unit}
+    return {**columns, "range": list(colour_range(both)), "unit": table.information.attrs["units"]}
 
 
 def told_to_browser(measured: Information, subset: Subset, unit: Unit, caution: str) -> dict[str, Any]:
@@ -50,6 +49,7 @@ def told_to_browser(measured: Information, subset: Subset, unit: Unit, caution: 
         "share": tidy(estimate.value / total.value) if total.value > 0 else None,
         "count": len(subset.tokens),
         "words": subset.describe(),
+        "decoding": subset.decoding(),
         "caution": caution,
         "unit": unit,
     }
@@ -91,7 +91,6 @@ def with_error(estimate: Estimate) -> str:
     return str(estimate) if math.isfinite(estimate.standard_error) else f"{estimate.value:.2f} {estimate.unit}"
 
 
-def token_table(measured: Information, unit: Unit) -> xr.Dataset:
+def with_levels(table: xr.Dataset) -> xr.Dataset:
     """b(u) of every token with the level it belongs to."""
-    table = measured.tokens(unit)
     return table.assign_coords(level=("token", np.log2(table.token.values + 1).astype(int)))
