@@ -10,44 +10,66 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
 from prior_lab import results
 from prior_lab.errors import InputError
-from prior_lab.models import AutoencoderConfig
+from prior_lab.models import AutoencoderConfig, ContrastiveConfig
 from prior_lab.study import MODEL_FILE, study_from_runs
-from prior_lab.training import Experiment, NotFiniteError, train
+from prior_lab.tasks import ContrastiveExperiment, Experiment, ReconstructionExperiment
+from prior_lab.training import NotFiniteError, train
 from prior_lab.zoo import save_model
+
+NAMES = {"ssim": "SSIM", "ntxent": "NT-Xent"}
 
 
 @dataclass(frozen=True)
 class Train:
     """Train a model. The same command again continues a run that stopped.
 
-    OUT is the folder of the run (runs/DATA-ORDERING-TOKENS-SEED if not given): checkpoints and, at the end,
-    model.safetensors, which load_model reads. The preset is where the model's settings start: laptop trains on two CPU
-    cores, paper has the paper's size.
+    The folder of the run holds checkpoints and, at the end, model.safetensors, which load_model reads.
     """
 
-    experiment: tyro.conf.OmitArgPrefixes[Experiment]
+    experiment: Experiment
+    task: Literal["reconstruction", "contrastive"] = "reconstruction"
+    """What to train for: reconstruction of images, or contrastive learning of objects."""
     out: Path | None = None
+    """Folder of the run; runs/DATA-TASK-ORDERING-TOKENS-SEED if not given."""
     preset: Literal["laptop", "paper"] = "laptop"
+    """Where the model's settings start: laptop trains on two CPU cores, paper has the paper's size."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """What to train on."""
 
     def run(self, command: str) -> None:
         """Train, then write the model."""
         shape = self.experiment.model
-        name = f"{self.experiment.data}-{shape.ordering}-{shape.tokens}-{self.experiment.seed}"
+        name = f"{self.experiment.data}-{self.task}-{shape.ordering}-{shape.tokens}-{self.experiment.seed}"
         folder = self.out or Path("runs") / name
         trained = train(self.experiment, folder, device=self.device)
         path = folder / MODEL_FILE
         save_model(trained.model, path, config=self.experiment.to_json(), command=command)
         last = trained.history[-1]
         budgets = trained.model.budgets
-        print("validation SSIM " + "  ".join(f"{budget}: {last[f'ssim_{budget}']:.3f}" for budget in budgets))
+        measure = self.experiment.headline
+        told = "  ".join(f"{budget}: {last[f'{measure}_{budget}']:.3f}" for budget in budgets)
+        print(f"validation {NAMES[measure]}  {told}")
         print(f"wrote {path}")
+
+
+@dataclass(frozen=True)
+class TrainReconstruction(Train):  # noqa: D101 (the command's text is that of Train)
+    __doc__ = Train.__doc__
+
+    experiment: tyro.conf.OmitArgPrefixes[ReconstructionExperiment]
+
+
+@dataclass(frozen=True)
+class TrainContrastive(Train):  # noqa: D101
+    __doc__ = Train.__doc__
+
+    experiment: tyro.conf.OmitArgPrefixes[ContrastiveExperiment]
 
 
 @dataclass(frozen=True)
@@ -113,15 +135,24 @@ class Data:
 
 def parse(arguments: Sequence[str]) -> Train | Measure | Data:
     """The command that the arguments name."""
-    paper = "--preset=paper" in arguments or ("--preset", "paper") in pairwise(arguments)
-    model = AutoencoderConfig.preset("paper" if paper else "laptop", ordering="prior")
-    start = Train(Experiment(model))
-    commands = (
-        Annotated[Train, tyro.conf.subcommand("train", default=start)]
+    preset = "paper" if _chooses(arguments, "--preset", "paper") else "laptop"
+    contrastive = TrainContrastive(ContrastiveExperiment(ContrastiveConfig.preset(preset)), "contrastive")
+    reconstruction = TrainReconstruction(ReconstructionExperiment(AutoencoderConfig.preset(preset)))
+    commands: Any = (
+        (
+            Annotated[TrainContrastive, tyro.conf.subcommand("train", default=contrastive)]
+            if _chooses(arguments, "--task", "contrastive")
+            else Annotated[TrainReconstruction, tyro.conf.subcommand("train", default=reconstruction)]
+        )
         | Annotated[Measure, tyro.conf.subcommand("measure")]
         | Annotated[Data, tyro.conf.subcommand("data")]
     )
-    return tyro.cli(commands, args=arguments, prog="prior-lab", description=__doc__)
+    command: Train | Measure | Data = tyro.cli(commands, args=arguments, prog="prior-lab", description=__doc__)
+    return command
+
+
+def _chooses(arguments: Sequence[str], flag: str, value: str) -> bool:
+    return f"{flag}={value}" in arguments or (flag, value) in pairwise(arguments)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -17,19 +17,19 @@ from torch.optim import Optimizer
 
 from prior_lab.errors import InputError
 from prior_lab.files import replacing
-from prior_lab.models import Autoencoder
+from prior_lab.models import OrderedModel
+from prior_lab.tasks import Record
 
 FORMAT = "prior-lab/checkpoint/1"
 KEPT = 2
-Record = dict[str, int | float]
 
 
 @dataclass
 class TrainingState:
     """All that changes while a run goes on."""
 
-    model: Autoencoder
-    average: Autoencoder
+    model: OrderedModel
+    average: OrderedModel
     optimizer: Optimizer
     generator: Generator
     step: int

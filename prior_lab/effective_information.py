@@ -29,7 +29,7 @@ from torch import Tensor
 from prior_lab.data import ImageDataset
 from prior_lab.errors import InputError
 from prior_lab.levels import Levels
-from prior_lab.models import Autoencoder
+from prior_lab.models import Autoencoder, ContrastiveModel, OrderedModel
 from prior_lab.orderings import Code
 from prior_lab.tokens import Posterior
 
@@ -122,7 +122,7 @@ class Information:
 
 
 def information(
-    source: Autoencoder | Code,
+    source: OrderedModel | Code,
     images: ImageDataset | Tensor | None = None,
     *,
     tokens: Sequence[int] | slice | None = None,
@@ -175,8 +175,10 @@ def information(
 
 
 @torch.inference_mode()
-def encode_images(model: Autoencoder, images: ImageDataset | Tensor, batch_size: int = 256) -> Code:
+def encode_images(model: OrderedModel, images: ImageDataset | Tensor, batch_size: int = 256) -> Code:
     """The codes of all images as one, encoded in batches as in evaluation; the model stays as it was.
+
+    A contrastive model looks at the prompts of a data set, and at the middle of images that have none.
 
     Raises
     ------
@@ -185,14 +187,23 @@ def encode_images(model: Autoencoder, images: ImageDataset | Tensor, batch_size:
     pixels = images.images if isinstance(images, ImageDataset) else images
     if not len(pixels):
         raise InputError("There are no images to encode.")
+    prompts = images.prompts if isinstance(images, ImageDataset) else None
     training = model.training
     model.eval()  # in training, EMA codebooks would follow these images
     try:
-        parts = [model.encode(pixels[start : start + batch_size]) for start in range(0, len(pixels), batch_size)]
+        starts = range(0, len(pixels), batch_size)
+        parts = [_encode(model, pixels, prompts, slice(start, start + batch_size)) for start in starts]
     finally:
         model.train(training)
     posterior = type(parts[0].posterior).stack([part.posterior for part in parts])
     return Code(torch.cat([part.values for part in parts]), posterior, parts[0].prefixes)
+
+
+def _encode(model: OrderedModel, pixels: Tensor, prompts: Tensor | None, part: slice) -> Code:
+    if isinstance(model, ContrastiveModel):
+        return model.encode(pixels[part], None if prompts is None else prompts[part])
+    assert isinstance(model, Autoencoder)
+    return model.encode(pixels[part])
 
 
 @torch.inference_mode()

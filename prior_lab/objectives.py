@@ -1,19 +1,22 @@
-"""What training minimises: reconstruction, weighted over heads, with the regulariser and the refinement loss.
+"""What training minimises: the task's objective, weighted over heads, with the regulariser and the refinement loss.
 
-    J = sum_h w_h mean |x - x^_h|  +  rate_weight * R_tokens  +  prediction_weight * R_pred
+    J = sum_h w_h J_h  +  rate_weight * R_tokens  +  prediction_weight * R_pred
 
-The w_h are eq. 6 for PRIOR and 1 for a masking ordering's single head, R_tokens is the token regulariser of table 1 and
-R_pred is eq. 5. The paper states neither weight. That of eq. 5 decides whether PRIOR wins: R_pred is about 1 where the
+J_h is the mean absolute error of a reconstruction, or NT-Xent (eq. 9) of what a head projects. The w_h are eq. 6 for
+PRIOR and 1 for a masking ordering's single head, R_tokens is the token regulariser of table 1 and R_pred is eq. 5. The
+paper states neither weight. That of eq. 5 decides whether PRIOR wins in reconstruction: R_pred is about 1 where the
 reconstruction error is about 0.05, and its gradient reaches the coarse tokens through y^_{l-1}, so at weight 1 the
 coarse levels are trained to be predictable instead of useful; 0.02 keeps the two in balance.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, distributed
+from torch.nn import functional
 
 from prior_lab.orderings import TrainingCode
 
@@ -24,36 +27,89 @@ class Loss:
 
     Attributes
     ----------
-    reconstruction : weighted mean absolute error [intensity in 0..1].
+    objective : the task's, weighted over heads: mean absolute error [intensity in 0..1], or NT-Xent [nat].
     rate : token regulariser, unweighted; for Gaussian tokens nats per token above the free ones.
     prediction : refinement loss of eq. 5, unweighted [squared feature units].
     """
 
     total: Float[Tensor, ""]
-    reconstruction: Float[Tensor, ""]
+    objective: Float[Tensor, ""]
     rate: Float[Tensor, ""]
     prediction: Float[Tensor, ""]
 
 
-def autoencoding_loss(
-    images: Float[Tensor, "batch 3 height width"],
-    reconstructions: Sequence[Float[Tensor, "_ 3 height width"]],
-    code: TrainingCode,
-    *,
-    rate_weight: float,
-    prediction_weight: float,
+def total_loss(
+    heads: Float[Tensor, "head"], code: TrainingCode, *, rate_weight: float, prediction_weight: float
 ) -> Loss:
     """The loss of one step; see the module's text.
 
     Parameters
     ----------
-    reconstructions : the images of every head, unclamped, in the order of `code.weights`; where a head read several
-        states of each image, they are stacked along the batch.
+    heads : J_h of every head, in the order of `code.weights`.
     rate_weight : weight of the token regulariser (warmed up by the trainer).
     prediction_weight : weight of eq. 5.
     """
+    objective = (heads * code.weights).sum()
+    total = objective + rate_weight * code.regulariser + prediction_weight * code.prediction_error
+    return Loss(total, objective, code.regulariser, code.prediction_error)
+
+
+def absolute_errors(
+    images: Float[Tensor, "batch 3 height width"], reconstructions: Sequence[Float[Tensor, "_ 3 height width"]]
+) -> Float[Tensor, "head"]:
+    """Mean absolute error of every head's reconstructions.
+
+    Parameters
+    ----------
+    reconstructions : of every head, unclamped; where a head read several states of each image, stacked along the batch.
+    """
     stacked = [image.float().unflatten(0, (-1, len(images))) for image in reconstructions]
-    errors = torch.stack([(image - images).abs().mean() for image in stacked])
-    reconstruction = (errors * code.weights).sum()
-    total = reconstruction + rate_weight * code.regulariser + prediction_weight * code.prediction_error
-    return Loss(total, reconstruction, code.regulariser, code.prediction_error)
+    return torch.stack([(image - images).abs().mean() for image in stacked])
+
+
+def nt_xent(projections: Float[Tensor, "*head view channel"], temperature: float) -> Float[Tensor, "*head"]:
+    """Normalised temperature-scaled cross entropy, eq. 9, of any number of heads in one batched product [nat].
+
+    Parameters
+    ----------
+    projections : of 2B views; views i and i + B show the same object.
+    temperature : tau.
+
+    Returns
+    -------
+    The mean over views. Where several processes train together, every process adds the other ones' views to the
+    denominator, with gradients, and their mean is the loss of the joint batch.
+    """
+    views = functional.normalize(projections.float(), dim=-1)
+    everyone, rank = _gathered(views)
+    count, total = views.shape[-2], everyone.shape[-2]
+    logits = views @ everyone.mT / temperature
+    place = torch.arange(count, device=views.device)
+    own = place + rank * count
+    logits = logits.masked_fill(own[:, None] == torch.arange(total, device=views.device), -torch.inf)
+    partner = (place + count // 2) % count + rank * count
+    agreement = logits.gather(-1, partner[:, None].expand(*logits.shape[:-1], 1))[..., 0]
+    return (logits.logsumexp(dim=-1) - agreement).mean(dim=-1)
+
+
+def _gathered(views: Float[Tensor, "*head view channel"]) -> tuple[Float[Tensor, "*head views channel"], int]:
+    """The views of all processes, and the number of this one."""
+    if not (distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1):
+        return views, 0
+    return _Gather.apply(views), distributed.get_rank()
+
+
+class _Gather(torch.autograd.Function):
+    """All processes' views, one after the other; gradients of every process go back to whose views they are."""
+
+    @staticmethod
+    def forward(ctx: Any, views: Tensor) -> Tensor:
+        parts = [torch.empty_like(views) for _ in range(distributed.get_world_size())]
+        distributed.all_gather(parts, views.contiguous())
+        return torch.cat(parts, dim=-2)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        total = gradient.contiguous()
+        distributed.all_reduce(total)
+        return total.chunk(distributed.get_world_size(), dim=-2)[distributed.get_rank()]

@@ -5,14 +5,15 @@
 ingredients of PRIOR add: `Matryoshka` supervises every prefix without masking and without prediction, and
 `PriorWithoutPrediction` has residual levels over plain upsampling.
 
-A new ordering is one class: a subclass of `Masking` that draws another mask, of `Flat` or `Residual` for another way to
-train their codes, or of `Ordering`.
+A new ordering is one class (a subclass of `Masking` that draws another mask, of `Flat` or `Residual` for another way to
+train their codes, or of `Ordering`) and its name in `OrderingName`, `LABELS` and `make_ordering`.
 """
 
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -21,7 +22,16 @@ from torch import Generator, Tensor, nn
 from prior_lab.errors import InputError
 from prior_lab.layers import Block, GroupedLinear, GroupedNorm, position_code
 from prior_lab.levels import Levels
-from prior_lab.tokens import Posterior, Tokens
+from prior_lab.tokens import Posterior, TokenName, Tokens, make_tokens
+
+OrderingName = Literal["prior", "itd", "td", "matryoshka", "prior-without-prediction"]
+LABELS = {
+    "prior": "PRIOR",
+    "itd": "MBOP-ITD",
+    "td": "MBOP-TD",
+    "matryoshka": "Matryoshka",
+    "prior-without-prediction": "PRIOR without prediction",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,12 +104,14 @@ class TrainingCode:
     ----------
     states : what each head reads, coarse to fine (a single one for flat orderings). A head that reads several states of
         each image has them stacked along the batch.
+    summaries : the mean token of each state, of those tokens that are not masked.
     weights : the weight of each head's objective; they sum to one (eq. 6).
     regulariser : the token regulariser of table 1, the mean over tokens and images.
     prediction_error : the refinement loss of eq. 5, the squared error per channel; zero where nothing is predicted.
     """
 
     states: list[Float[Tensor, "_ _ channel"]]
+    summaries: list[Float[Tensor, "_ channel"]]
     weights: Float[Tensor, "head"]
     regulariser: Float[Tensor, ""]
     prediction_error: Float[Tensor, ""]
@@ -131,11 +143,19 @@ class Ordering(nn.Module, ABC):
         """What the heads read of this prefix; the last state is that of the prefix itself."""
 
     @abstractmethod
+    def level_outputs(self, code: Code) -> Float[Tensor, "batch token channel"]:
+        """What a probe reads of the prefix, token by token: level outputs where there are levels, else the values."""
+
+    @abstractmethod
     def budget_states(self, code: Code) -> list[Float[Tensor, "stacked _ channel"]]:
         """What the heads read at every whole-level budget within the code, stacked so that each head runs once.
 
         Unstacked and in order, the states are those of the budgets 1, 3, 7, ...
         """
+
+    @abstractmethod
+    def budget_summaries(self, code: Code) -> list[Float[Tensor, "stacked channel"]]:
+        """The mean token at every whole-level budget within the code, stacked like `budget_states`."""
 
     @abstractmethod
     def train_code(self, features: Float[Tensor, "batch token channel"], generator: Generator) -> TrainingCode:
@@ -173,10 +193,20 @@ class Flat(Ordering):
         """The sequence with everything after the prefix in its masked state."""
         return [self._masked_values(code, len(code))]
 
+    def level_outputs(self, code: Code) -> Float[Tensor, "batch token channel"]:
+        """The transmitted values."""
+        return code.values
+
     def budget_states(self, code: Code) -> list[Float[Tensor, "stacked _ channel"]]:
         """The sequence masked after each budget, budgets stacked along the batch."""
-        budgets = [budget for budget in self.levels.budgets if budget <= len(code)]
-        return [torch.cat([self._masked_values(code, budget) for budget in budgets])]
+        return [torch.cat([self._masked_values(code, budget) for budget in self._budgets(code)])]
+
+    def budget_summaries(self, code: Code) -> list[Float[Tensor, "stacked channel"]]:
+        """The mean of each budget's tokens, without those after it."""
+        return [torch.cat([code.values[:, :budget].mean(dim=1) for budget in self._budgets(code)])]
+
+    def _budgets(self, code: Code) -> list[int]:
+        return [budget for budget in self.levels.budgets if budget <= len(code)]
 
     def _masked_values(self, code: Code, budget: int) -> Float[Tensor, "batch token channel"]:
         """The first `budget` values, then the most likely value of the masked state up to N."""
@@ -200,9 +230,13 @@ class Masking(Flat):
         most likely value of that state instead tells the decoder which tokens are there, and it then fails where more
         are there than it ever saw: MBOP-ITD's error at full budget was 39 % above that at 31 tokens.
         """
-        masked = self.tokens(features).masked(self.mask(features.shape[0], generator).to(features.device))
+        mask = self.mask(features.shape[0], generator).to(features.device)
+        masked = self.tokens(features).masked(mask)
         values = masked.values(generator)
-        return TrainingCode([values], values.new_ones(1), self.tokens.regulariser(masked), values.new_zeros(()))
+        kept = (~mask).to(values.dtype)
+        summary = torch.einsum("btc,bt->bc", values, kept / kept.sum(dim=1, keepdim=True))
+        cost = self.tokens.regulariser(masked)
+        return TrainingCode([values], [summary], values.new_ones(1), cost, values.new_zeros(()))
 
 
 class TailDrop(Masking):
@@ -239,8 +273,9 @@ class Matryoshka(Flat):
         everything = torch.ones(values.shape[:2], dtype=torch.bool, device=values.device)
         blank = posterior.masked(everything).values(generator)
         cuts = [torch.cat([values[:, :budget], blank[:, budget:]], dim=1) for budget in self.levels.budgets]
-        regulariser = self.tokens.regulariser(posterior)
-        return TrainingCode([torch.cat(cuts)], values.new_ones(1), regulariser, values.new_zeros(()))
+        means = [values[:, :budget].mean(dim=1) for budget in self.levels.budgets]
+        cost = self.tokens.regulariser(posterior)
+        return TrainingCode([torch.cat(cuts)], [torch.cat(means)], values.new_ones(1), cost, values.new_zeros(()))
 
 
 class Predictor(nn.Module):
@@ -311,9 +346,17 @@ class Residual(Ordering):
             states.append(self.predict(level - 1, states[-1]) + code.values[:, self.levels.slices[level]])
         return states
 
+    def level_outputs(self, code: Code) -> Float[Tensor, "batch token channel"]:
+        """The level outputs of the prefix, one after the other."""
+        return torch.cat(self.states(code), dim=1)
+
     def budget_states(self, code: Code) -> list[Float[Tensor, "stacked _ channel"]]:
         """The level outputs: a budget is a number of levels."""
         return self.states(code)
+
+    def budget_summaries(self, code: Code) -> list[Float[Tensor, "stacked channel"]]:
+        """The mean of each level's output."""
+        return [state.mean(dim=1) for state in self.states(code)]
 
     def train_code(self, features: Float[Tensor, "batch token channel"], generator: Generator) -> TrainingCode:
         """All levels at once, weighted by eq. 6."""
@@ -324,7 +367,8 @@ class Residual(Ordering):
         ]
         regulariser = torch.stack(costs).sum() / self.levels.tokens
         weights = self.levels.weights().to(features.device)
-        return TrainingCode(states, weights, regulariser, self.prediction_error(predictions[1:], features))
+        summaries = [state.mean(dim=1) for state in states]
+        return TrainingCode(states, summaries, weights, regulariser, self.prediction_error(predictions[1:], features))
 
     def _bottleneck(self, level: int) -> Tokens:
         """Q of eq. 4."""
@@ -396,3 +440,35 @@ class PriorWithoutPrediction(Residual):
     ) -> Float[Tensor, ""]:
         """Zero: there is nothing to learn."""
         return features.new_zeros(())
+
+
+def make_ordering(
+    name: OrderingName,
+    levels: Levels,
+    *,
+    tokens: TokenName,
+    channels: int,
+    predictor_depth: int,
+    free_nats: float,
+    batch_entropy: float,
+) -> Ordering:
+    """An untrained ordering: masking orderings have parameters for every token, residual ones for every level."""
+
+    def bottleneck(count: int, *, shared: bool) -> Tokens:
+        weights = {"free_nats": free_nats, "batch_entropy": batch_entropy}
+        return make_tokens(tokens, channels, tokens=count, shared=shared, **weights)
+
+    def every_level() -> list[Tokens]:
+        return [bottleneck(size, shared=True) for size in levels.sizes]
+
+    match name:
+        case "prior":
+            return Prior(levels, every_level(), channels=channels, depth=predictor_depth)
+        case "prior-without-prediction":
+            return PriorWithoutPrediction(levels, every_level())
+        case "itd":
+            return IndependentTailDrop(levels, bottleneck(levels.tokens, shared=False))
+        case "td":
+            return TailDrop(levels, bottleneck(levels.tokens, shared=False))
+        case "matryoshka":
+            return Matryoshka(levels, bottleneck(levels.tokens, shared=False))

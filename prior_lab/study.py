@@ -12,9 +12,9 @@ from prior_lab.checkpoints import read_history
 from prior_lab.data import ImageDataset
 from prior_lab.effective_information import Information, encode_images
 from prior_lab.errors import InputError
-from prior_lab.models import LABELS
+from prior_lab.orderings import LABELS
 from prior_lab.quality import quality_by_budget
-from prior_lab.training import Experiment, load_images
+from prior_lab.tasks import Experiment, experiment_from_json
 
 MODEL_FILE = "model.safetensors"
 
@@ -100,7 +100,7 @@ def read_run(folder: Path) -> FinishedRun:
     if not path.is_file():
         raise InputError(f"{folder} holds no finished run: {MODEL_FILE} is missing.")
     record = zoo.model_record(path)
-    return FinishedRun(Path(folder), Experiment.from_json(record.config), record.command)
+    return FinishedRun(Path(folder), experiment_from_json(record.config), record.command)
 
 
 def _without_seed(experiment: Experiment) -> Experiment:
@@ -110,26 +110,26 @@ def _without_seed(experiment: Experiment) -> Experiment:
 
 def _measure_arm(runs: Sequence[FinishedRun], model_name: str) -> xr.Dataset:
     experiment = runs[0].experiment
-    test = load_images(experiment, "test")
-    return results.build_arm(
-        [_measure_run(run, test) for run in runs],
-        [test.object_names[index] for index in test.objects.tolist()],
+    test = experiment.load("test")
+    record = results.ArmRecord(
         ordering=LABELS[experiment.model.ordering],
         token_kind=experiment.model.tokens,
         config=experiment.to_json(),
         command=runs[0].command,
         model=model_name,
     )
+    objects = [test.object_names[index] for index in test.objects.tolist()]
+    return results.build_reconstruction_arm([_measure_run(run, test) for run in runs], objects, record)
 
 
-def _measure_run(run: FinishedRun, test: ImageDataset) -> results.Run:
-    model = zoo.load_model(run.model_file)
+def _measure_run(run: FinishedRun, test: ImageDataset) -> results.ReconstructionRun:
+    model = zoo.load_autoencoder(run.model_file)
     history = read_history(run.folder)
-    last = f"ssim_{model.budgets[-1]}"
-    return results.Run(
+    last = f"{run.experiment.headline}_{model.budgets[-1]}"
+    return results.ReconstructionRun(
         seed=run.experiment.seed,
-        quality=quality_by_budget(model, test.images),
         information=Information(encode_images(model, test).posterior, test.objects).tokens("nat"),
         loss=[(int(record["step"]), record["loss"]) for record in history],
-        validation_ssim=[(int(record["step"]), record[last]) for record in history if last in record],
+        validation=[(int(record["step"]), record[last]) for record in history if last in record],
+        quality=quality_by_budget(model, test.images),
     )

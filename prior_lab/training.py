@@ -9,120 +9,31 @@ bench`), but only with the plain attention of `layers.py`, and only where the CP
 """
 
 import copy
-import json
 import math
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator
 from tqdm.auto import tqdm
 
-from prior_lab.checkpoints import Record, TrainingState, restore_checkpoint, save_checkpoint
-from prior_lab.data import ImageDataset, load_dataset
+from prior_lab.checkpoints import TrainingState, restore_checkpoint, save_checkpoint
 from prior_lab.effective_information import encode_images, health, warnings
 from prior_lab.errors import InputError
 from prior_lab.layers import GroupedLinear
-from prior_lab.models import Autoencoder, AutoencoderConfig
-from prior_lab.objectives import Loss, autoencoding_loss
+from prior_lab.models import OrderedModel
+from prior_lab.objectives import Loss
 from prior_lab.optimizers import MuonAdamW
-from prior_lab.quality import quality_by_budget
+from prior_lab.tasks import Experiment, Record, Task
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
-
-# Per token kind, found on the validation split of `household` in runs of 300 to 600 steps; the differences within two
-# decades were small for each kind.
-REGULARISER_WEIGHTS = {"gaussian": 5e-6, "categorical": 1e-3, "ema-vq": 0.03, "fsq": 0.0}
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """Everything that a training run depends on; the defaults are the recipe of the bundled models.
-
-    Attributes
-    ----------
-    model : shape of the model.
-    data : name of the data set, as `load_dataset` takes it.
-    path : folder of the images, for data sets that are read from one.
-    convert : "rgb" lets such a data set convert images that are not RGB.
-    steps : optimiser steps.
-    batch_size : images per step.
-    learning_rate : peak of the schedule; a linear warm-up leads to it, a cosine from it to 2 % of it.
-    warmup_steps : length of the warm-up [step].
-    weight_decay : on matrices only.
-    clip_norm : largest gradient norm.
-    average_decay : decay per step of the moving average of the weights, which is what is validated and kept.
-    rate_weight : weight of the token regulariser against the mean absolute error; if not given, the one that was found
-        good for the token kind.
-    rate_warmup : fraction of the steps over which the rate weight grows from zero.
-    prediction_weight : weight of the refinement loss (eq. 5); masking orderings have none.
-    flip : chance of mirroring a training image left to right.
-    seed : of the weights, the batches, the masks and the noise.
-    precision : `auto` is bfloat16 where the hardware computes in it, else float32.
-    log_every : steps between records.
-    validate_every : steps between validations (SSIM and L1 at every budget) and checkpoints.
-    validation_images : how many images, evenly spread over the validation split, a validation uses.
-    """
-
-    model: AutoencoderConfig
-    data: str = "household"
-    path: str | None = None
-    convert: Literal["rgb"] | None = None
-    steps: int = 1200
-    batch_size: int = 32
-    learning_rate: float = 4e-3
-    warmup_steps: int = 200
-    weight_decay: float = 0.01
-    clip_norm: float = 1.0
-    average_decay: float = 0.998
-    rate_weight: float | None = None
-    rate_warmup: float = 0.3
-    prediction_weight: float = 0.02
-    flip: float = 0.5
-    seed: int = 0
-    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
-    log_every: int = 50
-    validate_every: int = 500
-    validation_images: int = 256
-
-    def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "log_every", "validate_every", "validation_images"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1.")
-        for name in ("learning_rate", "clip_norm"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"{name} is {getattr(self, name)}; it must be above 0.")
-        for name in ("rate_weight", "prediction_weight", "weight_decay", "warmup_steps"):
-            if getattr(self, name) is not None and not getattr(self, name) >= 0:
-                raise InputError(f"{name} is {getattr(self, name)}; it must not be negative.")
-        for name in ("flip", "rate_warmup", "average_decay"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"{name} is {getattr(self, name)}; it must lie in 0..1.")
-
-    @property
-    def regulariser_weight(self) -> float:
-        """The rate weight, or what stands in for it."""
-        return REGULARISER_WEIGHTS[self.model.tokens] if self.rate_weight is None else self.rate_weight
-
-    def to_json(self) -> str:
-        """The experiment as JSON, as checkpoints and results hold it."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        """The experiment that `to_json` wrote; settings that are younger than the text have their defaults."""
-        try:
-            values = json.loads(text)
-            return cls(**{**values, "model": AutoencoderConfig(**values["model"])})
-        except (TypeError, KeyError, json.JSONDecodeError) as error:
-            raise InputError(f"This is not the JSON of an experiment: {error}.") from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +46,7 @@ class Trained:
     history : one record per `log_every` steps, with validation where there was one.
     """
 
-    model: Autoencoder
+    model: OrderedModel
     history: list[Record]
 
 
@@ -167,20 +78,18 @@ def train(
     KeyboardInterrupt : after Ctrl-C, once the step is finished and a checkpoint is written.
     """
     folder = Path(folder)
-    training = load_images(experiment, "train")
-    validation = load_images(experiment, "validation")
     fabric = _fabric(experiment, device)
+    task = experiment.open(fabric.device)
     state = _start(experiment, fabric.device)
     restore_checkpoint(state, experiment.to_json(), folder)
     model, state.optimizer = fabric.setup(state.model, state.optimizer)
-    images = training.images.to(fabric.device)
     first, before = state.step, state.history[-1]["seconds"] if state.history else 0.0
     finite = torch.ones((), dtype=torch.bool, device=fabric.device)
     bar = tqdm(total=experiment.steps, initial=first, unit="step", disable=not progress)
     with _postponed_interrupt() as interrupted, bar:
         clock = time.perf_counter()
         while state.step < experiment.steps:
-            loss = _step(fabric, model, state, _batch(images, experiment, state.generator), experiment)
+            loss = _step(fabric, model, state, task, experiment)
             finite &= torch.isfinite(loss.total.detach())
             state.step += 1
             bar.update()
@@ -199,7 +108,7 @@ def train(
             speed = (state.step - first) * experiment.batch_size / seconds
             record = _record(state.step, loss) | {"seconds": before + seconds, "images_per_second": speed}
             if validating:
-                measured, worries = _validate(state.average, validation, experiment)
+                measured, worries = _validate(state.average, task)
                 record |= measured
                 for worry in worries if progress else ():
                     bar.write(f"step {state.step}: {worry}")
@@ -212,17 +121,6 @@ def train(
             if stopping:
                 raise KeyboardInterrupt(f"stopped after step {state.step}; train again with {folder} to go on")
     return Trained(state.average.cpu().eval(), state.history)
-
-
-def load_images(experiment: Experiment, split: str) -> ImageDataset:
-    """A split of an experiment's data, at the size its model reads.
-
-    Raises
-    ------
-    InputError : if the data cannot be read, or not at that size.
-    """
-    size = experiment.model.image_size
-    return load_dataset(experiment.data, split, path=experiment.path, size=size, convert=experiment.convert)
 
 
 def _fabric(experiment: Experiment, device: str) -> "Fabric":
@@ -260,7 +158,7 @@ def _start(experiment: Experiment, device: torch.device) -> TrainingState:
     """A fresh state, the same for the same seed on every device."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(experiment.seed)
-        model = Autoencoder(experiment.model)
+        model = experiment.build()
     model.to(device)
     matrices = [layer.weight for layer in model.modules() if isinstance(layer, GroupedLinear)]
     chosen = {id(parameter) for parameter in matrices}
@@ -271,31 +169,14 @@ def _start(experiment: Experiment, device: torch.device) -> TrainingState:
     return TrainingState(model, average, optimizer, generator, step=0, history=[])
 
 
-def _batch(images: Tensor, experiment: Experiment, generator: Generator) -> Tensor:
-    """Images drawn with replacement, some mirrored, as floats in [0, 1]."""
-    chosen = torch.randint(len(images), (experiment.batch_size,), generator=generator, device=images.device)
-    batch = images[chosen].float() / 255
-    mirrored = torch.rand(experiment.batch_size, generator=generator, device=images.device) < experiment.flip
-    return torch.where(mirrored[:, None, None, None], batch.flip(-1), batch)
-
-
-def _step(
-    fabric: "Fabric", model: torch.nn.Module, state: TrainingState, batch: Tensor, experiment: Experiment
-) -> Loss:
+def _step(fabric: "Fabric", model: torch.nn.Module, state: TrainingState, task: Task, experiment: Experiment) -> Loss:
     """One optimiser step; the loss is left on the device."""
     done = state.step / experiment.steps
     warm = min(1.0, (state.step + 1) / max(1, experiment.warmup_steps))
     for group in state.optimizer.param_groups:
         group["lr"] = experiment.learning_rate * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
     rate_warm = min(1.0, done / experiment.rate_warmup) if experiment.rate_warmup else 1.0
-    reconstructions, code = model(batch, state.generator)
-    loss = autoencoding_loss(
-        batch,
-        reconstructions,
-        code,
-        rate_weight=experiment.regulariser_weight * rate_warm,
-        prediction_weight=experiment.prediction_weight,
-    )
+    loss = task.loss(model, state.generator, experiment.regulariser_weight * rate_warm)
     state.optimizer.zero_grad()
     fabric.backward(loss.total)
     torch.nn.utils.clip_grad_norm_(state.model.parameters(), experiment.clip_norm)
@@ -312,27 +193,20 @@ def _record(step: int, loss: Loss) -> Record:
     return {
         "step": step,
         "loss": loss.total.item(),
-        "reconstruction": loss.reconstruction.item(),
+        "objective": loss.objective.item(),
         "rate": loss.rate.item(),
         "prediction": loss.prediction.item(),
     }
 
 
-def _validate(model: Autoencoder, data: ImageDataset, experiment: Experiment) -> tuple[Record, list[str]]:
-    """Mean SSIM and L1 at every budget, as `ssim_15` and the like, and the health of the tokens.
+def _validate(model: OrderedModel, task: Task) -> tuple[Record, list[str]]:
+    """What the task measures, and the health of the tokens.
 
     That is, for each level, their `information_3` [nat] and the share `used_3` of states or channels in use; and
     sentences about what has collapsed.
     """
-    count = min(experiment.validation_images, len(data.images))
-    chosen = torch.linspace(0, len(data.images) - 1, count).long()
-    means = quality_by_budget(model, data.images[chosen]).mean("image")
-    record: Record = {
-        f"{metric.lower()}_{budget}": float(means.sel(metric=metric, budget=budget))
-        for metric in ("SSIM", "L1")
-        for budget in model.budgets
-    }
-    state = health(encode_images(model, data.images[chosen]))
+    record = task.validate(model)
+    state = health(encode_images(model, task.validation))
     for level, tokens in state.groupby("level"):
         record[f"information_{level}"] = float(tokens.information.sum())
         record[f"used_{level}"] = float(tokens.used.mean())

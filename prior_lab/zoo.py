@@ -17,10 +17,10 @@ from safetensors.torch import load_file, save_file
 from prior_lab import results
 from prior_lab.errors import InputError
 from prior_lab.files import replacing, sha256
-from prior_lab.models import Autoencoder
+from prior_lab.models import Autoencoder, AutoencoderConfig, ContrastiveConfig, ContrastiveModel, OrderedModel
 
 BUNDLED = Path(__file__).parent / "bundled"
-FORMAT = "prior-lab/autoencoder"
+FORMATS = {"prior-lab/autoencoder": Autoencoder, "prior-lab/contrastive": ContrastiveModel}
 Kind = Literal["models", "studies"]
 
 
@@ -30,11 +30,13 @@ class ModelRecord:
 
     Attributes
     ----------
-    model : JSON of the model's config, as `Autoencoder.config_json` writes it.
+    format : the kind of model, one of `FORMATS`.
+    model : JSON of the model's config, as `ModelConfig.to_json` writes it.
     config : JSON of the experiment that trained it.
     command : the command that made it.
     """
 
+    format: str
     model: str
     config: str
     command: str
@@ -50,7 +52,7 @@ def list_studies() -> list[str]:
     return sorted(_index()["studies"])
 
 
-def load_model(name: str | Path) -> Autoencoder:
+def load_model(name: str | Path) -> OrderedModel:
     """A trained model, in evaluation mode on the CPU, its weights frozen (`requires_grad_()` thaws them).
 
     Parameters
@@ -63,13 +65,39 @@ def load_model(name: str | Path) -> Autoencoder:
     """
     path = _model_path(name)
     record = _read_record(path)
-    model = Autoencoder.from_config(record.model)
+    model = _untrained(record)
     expected, stored = model.state_dict(), load_file(path)
     fits = expected.keys() == stored.keys() and all(expected[key].shape == stored[key].shape for key in expected)
     if not fits:
         raise InputError(f"The weights in {path.name!r} do not fit the model's config that it holds.")
     model.load_state_dict({key: stored[key].to(expected[key].dtype) for key in expected})
     return model.eval().requires_grad_(False)
+
+
+def load_autoencoder(name: str | Path) -> Autoencoder:
+    """`load_model` of a model that reconstructs.
+
+    Raises
+    ------
+    InputError : as `load_model`, and if the model has no decoder.
+    """
+    model = load_model(name)
+    if not isinstance(model, Autoencoder):
+        raise InputError(f"The model {str(name)!r} is contrastive: it encodes objects but has no decoder.")
+    return model
+
+
+def load_contrastive(name: str | Path) -> ContrastiveModel:
+    """`load_model` of a contrastive model.
+
+    Raises
+    ------
+    InputError : as `load_model`, and if the model is an autoencoder.
+    """
+    model = load_model(name)
+    if not isinstance(model, ContrastiveModel):
+        raise InputError(f"The model {str(name)!r} is an autoencoder; a contrastive model was expected.")
+    return model
 
 
 def model_record(name: str | Path) -> ModelRecord:
@@ -82,7 +110,7 @@ def model_record(name: str | Path) -> ModelRecord:
     return _read_record(_model_path(name))
 
 
-def save_model(model: Autoencoder, path: str | Path, *, config: str, command: str) -> None:
+def save_model(model: OrderedModel, path: str | Path, *, config: str, command: str) -> None:
     """Write a model's weights in half precision: the file is whole, or what was there before stays.
 
     Parameters
@@ -103,7 +131,8 @@ def save_model(model: Autoencoder, path: str | Path, *, config: str, command: st
         halves[key] = weight.detach().to("cpu", dtype).contiguous()
         if not torch.isfinite(halves[key]).all():
             raise InputError(f"The weight {key} is not finite in half precision; the model is not saved.")
-    metadata = {"format": FORMAT, "model": model.config_json(), "config": config, "command": command}
+    kind = next(name for name, kind in FORMATS.items() if isinstance(model, kind))
+    metadata = {"format": kind, "model": model.config.to_json(), "config": config, "command": command}
     with replacing(Path(path)) as temporary:
         save_file(halves, temporary, metadata)
 
@@ -167,12 +196,18 @@ def _bundled(kind: Kind, name: str) -> Path:
     return path
 
 
+def _untrained(record: ModelRecord) -> OrderedModel:
+    if FORMATS[record.format] is Autoencoder:
+        return Autoencoder(AutoencoderConfig.from_json(record.model))
+    return ContrastiveModel(ContrastiveConfig.from_json(record.model))
+
+
 def _read_record(path: Path) -> ModelRecord:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
     except SafetensorError as error:
         raise InputError(f"{path.name!r} is truncated or is not a safetensors file: {error}.") from error
-    if metadata.get("format") != FORMAT:
+    if metadata.get("format") not in FORMATS:
         raise InputError(f"{path.name!r} holds safetensors, but not a model of prior_lab.")
-    return ModelRecord(metadata["model"], metadata["config"], metadata["command"])
+    return ModelRecord(metadata["format"], metadata["model"], metadata["config"], metadata["command"])

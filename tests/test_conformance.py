@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch import Generator, Tensor, nn
 
-from prior_lab.models import Autoencoder, AutoencoderConfig, OrderingName
-from prior_lab.orderings import Flat
+from prior_lab.models import Autoencoder, AutoencoderConfig
+from prior_lab.orderings import Flat, OrderingName
 from prior_lab.tokens import GaussianPosterior, IndexedPosterior, Posterior, TokenName, Tokens
 
 PAIRS = list(itertools.product(get_args(OrderingName), get_args(TokenName)))
@@ -173,7 +173,7 @@ def test_encoding_is_deterministic_and_draws_follow_their_generator(model: Autoe
 
 def test_a_saved_state_codes_and_decodes_as_the_model_did(model: Autoencoder) -> None:
     torch.manual_seed(1)
-    other = Autoencoder.from_config(model.config_json()).eval()
+    other = Autoencoder(AutoencoderConfig.from_json(model.config.to_json())).eval()
     code = model.encode(images())
     assert not torch.equal(other.encode(images()).values, code.values)
     other.load_state_dict(model.state_dict())

@@ -17,8 +17,8 @@ from prior_lab.data import ImageDataset
 from prior_lab.data.folder import load_folder
 from prior_lab.effective_information import Information, encode_images, health, information, warnings
 from prior_lab.errors import InputError
-from prior_lab.models import Autoencoder, AutoencoderConfig, OrderingName
-from prior_lab.orderings import Code
+from prior_lab.models import Autoencoder, AutoencoderConfig
+from prior_lab.orderings import Code, OrderingName
 from prior_lab.tokens import CategoricalPosterior, GaussianPosterior, IndexedPosterior, Posterior, TokenName
 
 SKEWED = torch.tensor([0.4, 0.25, 0.15, 0.1, 0.07, 0.03], dtype=torch.float64)

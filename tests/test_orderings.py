@@ -12,13 +12,13 @@ from torch import Generator, Tensor
 
 from prior_lab.errors import InputError
 from prior_lab.levels import Levels
-from prior_lab.models import OrderingName
 from prior_lab.orderings import (
     Flat,
     IndependentTailDrop,
     Masking,
     Matryoshka,
     Ordering,
+    OrderingName,
     Prior,
     PriorWithoutPrediction,
     Residual,

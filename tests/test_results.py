@@ -10,13 +10,21 @@ import xarray as xr
 import prior_lab
 from prior_lab import results
 from prior_lab.errors import InputError
-from prior_lab.results import Provenance, Run, bootstrap_interval, build_arm, build_study
+from prior_lab.results import (
+    ArmRecord,
+    Provenance,
+    ReconstructionRun,
+    bootstrap_interval,
+    build_reconstruction_arm,
+    build_study,
+    schema,
+)
 
 OBJECTS = [f"chair-{number // 4}" for number in range(48)]
 HERE = Provenance(commit="0" * 40, versions=json.dumps({"prior-lab": prior_lab.__version__}), hardware="2 x a core")
 
 
-def _run(seed: int, **history: list[tuple[int, float]]) -> Run:
+def _run(seed: int, **history: list[tuple[int, float]]) -> ReconstructionRun:
     values = np.random.default_rng(seed).random((4, 7, len(OBJECTS)))
     coords = {
         "metric": ["L1", "L2", "PSNR", "SSIM"],
@@ -26,16 +34,19 @@ def _run(seed: int, **history: list[tuple[int, float]]) -> Run:
     quality = xr.DataArray(values, dims=("metric", "budget", "image"), coords=coords)
     names = ("information", "corrected", "standard_error")
     told = xr.Dataset({name: ("token", np.ones(127)) for name in names}, coords={"token": np.arange(127)})
-    return Run(seed, quality, told, **history)
+    return ReconstructionRun(seed, told, **history, quality=quality)
 
 
-def _arm(*runs: Run) -> xr.Dataset:
-    return build_arm(runs, OBJECTS, ordering="PRIOR", token_kind="gaussian", config="{}", command="prior-lab train")
+RECORD = ArmRecord(ordering="PRIOR", token_kind="gaussian", config="{}", command="prior-lab train")
+
+
+def _arm(*runs: ReconstructionRun) -> xr.Dataset:
+    return build_reconstruction_arm(runs, OBJECTS, RECORD)
 
 
 @pytest.fixture
 def study():
-    arm = _arm(_run(0, loss=[(10, 0.5), (20, 0.25)], validation_ssim=[(20, 0.75)]), _run(1, loss=[(10, 0.5)]))
+    arm = _arm(_run(0, loss=[(10, 0.5), (20, 0.25)], validation=[(20, 0.75)]), _run(1, loss=[(10, 0.5)]))
     return build_study(
         "household-reconstruction", {"prior-gaussian": arm}, dataset="household", wall_time_s=12.5, made_by=HERE
     )
@@ -67,7 +78,7 @@ def test_quality_is_a_mean_over_objects_of_means_over_frames(study):
 def test_objects_of_unequal_length_count_alike():
     run = _run(0)
     objects = ["one", *["many"] * 47]
-    arm = build_arm([run], objects, ordering="PRIOR", token_kind="gaussian", config="{}", command="")
+    arm = build_reconstruction_arm([run], objects, RECORD)
     expected = (run.quality.isel(image=0) + run.quality.isel(image=slice(1, None)).mean("image")) / 2
     np.testing.assert_allclose(arm["quality"].sel(seed=0), expected, rtol=1e-6)
 
@@ -106,7 +117,7 @@ def test_runs_that_do_not_fit_are_refused():
 
 
 def test_what_a_study_lacks_is_named(study):
-    for name in results.VARIABLES:
+    for name in (*schema.VARIABLES["reconstruction"], *schema.INFORMATION):
         broken = study.copy()
         broken["prior-gaussian"] = xr.DataTree(study["prior-gaussian"].to_dataset().drop_vars(name))
         with pytest.raises(InputError, match=f"'prior-gaussian' lacks the variable {name}"):
@@ -168,4 +179,4 @@ def test_provenance_tells_code_and_machine(tmp_path):
     origin = results.provenance()
     assert json.loads(origin.versions).keys() >= {"python", "torch", "prior-lab"}
     assert " x " in origin.hardware
-    assert results._commit(tmp_path) == "unknown"
+    assert schema._commit(tmp_path) == "unknown"

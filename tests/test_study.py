@@ -12,7 +12,7 @@ import prior_lab as pl
 from prior_lab.__main__ import main
 from prior_lab.errors import InputError
 from prior_lab.study import study_from_runs
-from prior_lab.training import Experiment
+from prior_lab.tasks import experiment_from_json
 from prior_lab.zoo import model_record, save_model
 
 SMALL = (
@@ -94,7 +94,7 @@ def test_runs_that_do_not_belong_together_are_refused(
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     stored = model_record(runs["td"] / "model.safetensors")
-    experiment = replace(Experiment.from_json(stored.config), path="/elsewhere")
+    experiment = replace(experiment_from_json(stored.config), path="/elsewhere")
     model = pl.load_model(runs["td"] / "model.safetensors")
     save_model(model, elsewhere / "model.safetensors", config=experiment.to_json(), command=stored.command)
     with pytest.raises(InputError, match="learnt from different data"):
@@ -137,7 +137,9 @@ def test_data_list_names_the_data_sets(capsys: pytest.CaptureFixture[str]) -> No
     assert [line.split(":")[0] for line in capsys.readouterr().out.splitlines()] == [
         "household",
         "faces",
+        "fashion",
         "ffhq",
+        "mvimgnet2",
         "folder",
     ]
 
@@ -145,4 +147,6 @@ def test_data_list_names_the_data_sets(capsys: pytest.CaptureFixture[str]) -> No
 def test_help_tells_the_presets_settings(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["train", "--preset", "paper", "--help"])
-    assert "(default: 224)" in capsys.readouterr().out
+    said = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "--width INT Width of the transformers, a multiple of 32. (default: 224)" in said
+    assert "--steps INT Optimiser steps. (default: 1200)" in said

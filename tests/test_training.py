@@ -12,13 +12,14 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from prior_lab import training
 from prior_lab.checkpoints import checkpoints
 from prior_lab.errors import InputError
-from prior_lab.models import Autoencoder, AutoencoderConfig, OrderingName
-from prior_lab.objectives import Loss, autoencoding_loss
+from prior_lab.models import Autoencoder, AutoencoderConfig
+from prior_lab.objectives import Loss, total_loss
+from prior_lab.orderings import OrderingName
+from prior_lab.tasks import ReconstructionExperiment, Record, experiment_from_json, reconstruction
 from prior_lab.tokens import TokenName
-from prior_lab.training import Experiment, NotFiniteError, Record, load_images, train
+from prior_lab.training import NotFiniteError, train
 
 ARMS: tuple[tuple[OrderingName, TokenName], ...] = (
     ("prior", "gaussian"), ("itd", "gaussian"), ("td", "categorical"), ("prior", "ema-vq"), ("td", "ema-vq"),
@@ -26,12 +27,12 @@ ARMS: tuple[tuple[OrderingName, TokenName], ...] = (
 )  # fmt: skip
 
 
-def tiny(pictures: Path, ordering: OrderingName = "prior", tokens: TokenName = "gaussian") -> Experiment:
+def tiny(pictures: Path, ordering: OrderingName = "prior", tokens: TokenName = "gaussian") -> ReconstructionExperiment:
     model = AutoencoderConfig(
         ordering=ordering, tokens=tokens, levels=3, image_size=32, patch=8, width=32, channels=32,
         encoder_depth=1, decoder_width=32, decoder_depth=1, predictor_depth=1,
     )  # fmt: skip
-    return Experiment(
+    return ReconstructionExperiment(
         model, data="folder", path=str(pictures), steps=8, batch_size=4, warmup_steps=2, precision="32-true",
         log_every=2, validate_every=4, validation_images=2,
     )  # fmt: skip
@@ -42,7 +43,7 @@ def test_training_learns(pictures: Path, tmp_path: Path, ordering: OrderingName,
     experiment = replace(tiny(pictures, ordering, tokens), steps=120, batch_size=8, average_decay=0.9)
     trained = train(experiment, tmp_path, progress=False)
     first, last = trained.history[0], trained.history[-1]
-    assert last["reconstruction"] < 0.6 * first["reconstruction"]
+    assert last["objective"] < 0.6 * first["objective"]
     assert last["ssim_7"] > trained.history[1]["ssim_7"]
     assert not trained.model.training
 
@@ -68,7 +69,7 @@ def test_a_run_stopped_by_ctrl_c_and_resumed_equals_one_that_was_not(
 
 def test_a_token_kind_brings_its_regulariser_weight(pictures: Path) -> None:
     experiment = tiny(pictures, tokens="ema-vq")
-    assert experiment.regulariser_weight == training.REGULARISER_WEIGHTS["ema-vq"]
+    assert experiment.regulariser_weight == experiment.regulariser_weights["ema-vq"]
     assert replace(experiment, rate_weight=0.5).regulariser_weight == 0.5
     with pytest.raises(InputError, match="rate_weight is -1.0; it must not be negative"):
         replace(experiment, rate_weight=-1.0)
@@ -85,7 +86,7 @@ def test_levels_that_collapse_are_named_while_training(
             torch.nn.init.zeros_(parameter)
         return model
 
-    monkeypatch.setattr(training, "Autoencoder", collapsed)
+    monkeypatch.setattr(ReconstructionExperiment, "build", lambda experiment: collapsed(experiment.model))
     experiment = replace(tiny(pictures), steps=1, learning_rate=1e-30)
     trained = train(experiment, tmp_path)
     said = capsys.readouterr()
@@ -126,12 +127,12 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpo
     steps = count(1)
 
     def poisoned(*arguments: Any, **weights: float) -> Loss:
-        loss = autoencoding_loss(*arguments, **weights)
+        loss = total_loss(*arguments, **weights)
         return replace(loss, total=loss.total * float("nan")) if next(steps) > 5 else loss
 
     experiment = tiny(pictures)
     with monkeypatch.context() as patch:
-        patch.setattr(training, "autoencoding_loss", poisoned)
+        patch.setattr(reconstruction, "total_loss", poisoned)
         with pytest.raises(NotFiniteError, match="NaN or infinite before step 6; the last good checkpoint is kept in"):
             train(experiment, tmp_path, progress=False)
     (kept,) = checkpoints(tmp_path)
@@ -196,19 +197,19 @@ def test_grey_images_are_converted_on_request_only(pictures: Path, tmp_path: Pat
         Image.open(pictures / f"disc-{number}" / "0.png").convert("L").save(tmp_path / f"{number}.png")
     experiment = replace(tiny(pictures), path=str(tmp_path))
     with pytest.raises(InputError, match="is not RGB but greyscale"):
-        load_images(experiment, "train")
-    assert load_images(replace(experiment, convert="rgb"), "train").images.shape[1:] == (3, 32, 32)
+        experiment.load("train")
+    assert replace(experiment, convert="rgb").load("train").images.shape[1:] == (3, 32, 32)
 
 
 def test_an_experiment_survives_json(pictures: Path) -> None:
     experiment = tiny(pictures, "td")
-    assert Experiment.from_json(experiment.to_json()) == experiment
+    assert experiment_from_json(experiment.to_json()) == experiment
     with pytest.raises(InputError, match="not the JSON of an experiment"):
-        Experiment.from_json('{"model": {"orderings": 3}}')
+        experiment_from_json('{"model": {"orderings": 3}}')
 
 
 @pytest.mark.gpu
 def test_training_runs_in_bfloat16_on_a_gpu(pictures: Path, tmp_path: Path) -> None:
     experiment = replace(tiny(pictures), steps=60, batch_size=8, precision="auto", average_decay=0.9)
     history = train(experiment, tmp_path, device="cuda", progress=False).history
-    assert history[-1]["reconstruction"] < 0.8 * history[0]["reconstruction"]
+    assert history[-1]["objective"] < 0.8 * history[0]["objective"]

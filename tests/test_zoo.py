@@ -41,7 +41,7 @@ def test_a_model_file_tells_how_it_was_made(bundle):
     record = zoo.model_record("test/small")
     assert record.config == '{"steps": 1}'
     assert record.command == "prior-lab train --steps 1"
-    assert record.model == Autoencoder(CONFIG).config_json()
+    assert record.model == CONFIG.to_json()
 
 
 def test_a_file_of_ones_own_is_loaded_by_its_path(bundle, tmp_path):
@@ -77,8 +77,9 @@ def test_other_safetensors_are_refused(tmp_path):
     save_file({"weight": torch.zeros(1)}, path)
     with pytest.raises(InputError, match="not a model of prior_lab"):
         zoo.load_model(path)
-    model = Autoencoder(CONFIG).config_json()
-    save_file({"weight": torch.zeros(1)}, path, {"format": zoo.FORMAT, "model": model, "config": "", "command": ""})
+    model = CONFIG.to_json()
+    told = {"format": "prior-lab/autoencoder", "model": model, "config": "", "command": ""}
+    save_file({"weight": torch.zeros(1)}, path, told)
     with pytest.raises(InputError, match="do not fit the model's config"):
         zoo.load_model(path)
 

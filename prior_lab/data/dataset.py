@@ -15,6 +15,14 @@ from torch import Tensor
 from prior_lab.errors import InputError
 
 
+def centred_prompt(height: int, width: int) -> Float32[Tensor, "5"]:
+    """The prompt of an object that fills an image: its middle, and a quarter of each side; the longer axis first."""
+    spread, angle = (width / 4, height / 4), 0.0
+    if height > width:
+        spread, angle = (height / 4, width / 4), torch.pi / 2
+    return torch.tensor([width / 2, height / 2, *spread, angle])
+
+
 @dataclass(frozen=True, repr=False, eq=False)
 class ImageDataset:
     """Images of objects, several frames of each, with masks, prompts and labels where they are known.
@@ -85,6 +93,13 @@ class ImageDataset:
             prompts=None if self.prompts is None else self.prompts[chosen],
             labels=self.labels[chosen],
         )
+
+    def prompts_or_centred(self) -> Float32[Tensor, "image 5"]:
+        """The prompts; without any, for every image a Gaussian in its middle, a quarter of each side wide."""
+        if self.prompts is not None:
+            return self.prompts
+        height, width = self.images.shape[2:]
+        return centred_prompt(height, width).expand(len(self), -1)
 
     def contact_sheet(self, *, columns: int = 16, rows: int = 4) -> Image.Image:
         """A picture of images spread evenly over the data set.

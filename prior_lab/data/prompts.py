@@ -18,8 +18,8 @@ def mask_gaussians(masks: Bool[np.ndarray, "image height width"]) -> Float32[np.
     ValueError : if a mask is empty.
     """
     height, width = masks.shape[1:]
-    ones = masks.astype(np.int64)
-    x, y = 2 * np.arange(width) + 1, 2 * np.arange(height) + 1
+    ones = masks.astype(np.float64)  # exact for small masks, and large ones do not overflow
+    x, y = 2.0 * np.arange(width) + 1, 2.0 * np.arange(height) + 1
     columns, rows = ones.sum(axis=1), ones.sum(axis=2)
     count = columns.sum(axis=1)
     if (count == 0).any():
@@ -29,9 +29,9 @@ def mask_gaussians(masks: Bool[np.ndarray, "image height width"]) -> Float32[np.
     spread_x = count * (columns * x * x).sum(axis=1) - sum_x**2
     spread_y = count * (rows * y * y).sum(axis=1) - sum_y**2
     spread_xy = count * sum_xy - sum_x * sum_y
-    scale = 4.0 * count.astype(np.float64) ** 2
+    scale = 4.0 * count**2
     middle = (spread_x + spread_y) / 2
-    radius = np.sqrt(((spread_x - spread_y) / 2) ** 2 + spread_xy.astype(np.float64) ** 2)
+    radius = np.sqrt(((spread_x - spread_y) / 2) ** 2 + spread_xy**2)
     angle = 0.5 * np.arctan2(2 * spread_xy, spread_x - spread_y)
     long, short = np.sqrt((middle + radius) / scale), np.sqrt(np.maximum(middle - radius, 0) / scale)
     prompts = np.stack([sum_x / (2 * count), sum_y / (2 * count), long, short, angle], axis=1)

@@ -17,9 +17,9 @@ import ipywidgets
 import xarray as xr
 from IPython.display import Image
 
-from prior_lab import figures
+from prior_lab import figures, zoo
 from prior_lab.errors import InputError
-from prior_lab.models import LABELS
+from prior_lab.orderings import LABELS
 from prior_lab.widgets.canvas import ExplorerCanvas, error_palette
 from prior_lab.widgets.curves import CurveFigure
 from prior_lab.widgets.export import export_html
@@ -86,7 +86,7 @@ def _study_collection(study: xr.DataTree, images: object) -> dict[str, Opener]:
                 raise InputError(
                     f"The study names no model for {label}; explore its models by explore(models, images)."
                 )
-            arms[label] = prior_lab.load_model(node.attrs["model"])
+            arms[label] = zoo.load_autoencoder(node.attrs["model"])
         return Gallery(arms, pictures), figures.curve_table(study, group)
 
     return {group: partial(open_group, group, nodes) for group, nodes in figures.study_groups(study).items()}

@@ -11,11 +11,14 @@ from typing import Any
 import plotly.graph_objects as go
 
 from prior_lab import figures
-from prior_lab.checkpoints import Record
+from prior_lab.tasks import Record
+
+
+TITLES = {"ssim": ("mean absolute error", "validation SSIM"), "ntxent": ("NT-Xent", "validation NT-Xent")}
 
 
 class LossPlot:
-    """Training error and, beneath it, validation SSIM at every budget; `train` calls it after every record.
+    """Training objective and, beneath it, the validation at every budget; `train` calls it after every record.
 
     Attributes
     ----------
@@ -27,26 +30,29 @@ class LossPlot:
             template=figures.house_template(),
             height=420,
             xaxis={"anchor": "y2", "title": "optimiser step"},
-            yaxis={"domain": [0.56, 1.0], "title": "mean absolute error", "type": "log"},
-            yaxis2={"domain": [0.0, 0.44], "title": "validation SSIM", "anchor": "x"},
+            yaxis={"domain": [0.56, 1.0], "title": "objective", "type": "log"},
+            yaxis2={"domain": [0.0, 0.44], "title": "validation", "anchor": "x"},
         )
-        error = go.Scatter(name="training error", mode="lines", line={"color": figures.INK, "width": 1.5})
+        error = go.Scatter(name="training", mode="lines", line={"color": figures.INK, "width": 1.5})
         self.figure = go.FigureWidget([error], layout)
         self.figure._config = {"responsive": True, "displayModeBar": False}  # plotly has no public setter
 
     def __call__(self, history: list[Record]) -> None:
         """Show a run's history; curves already there are brought up to date."""
-        validated = [record for record in history if "ssim_1" in record]
+        measure = next((name for name in TITLES if any(f"{name}_1" in record for record in history)), None)
+        validated = [record for record in history if f"{measure}_1" in record]
         with self.figure.batch_update():
             self.figure.data[0].x = [record["step"] for record in history]
-            self.figure.data[0].y = [record["reconstruction"] for record in history]
-            for trace in self._budget_traces(validated):
+            self.figure.data[0].y = [record["objective"] for record in history]
+            if measure is not None:
+                self.figure.layout.yaxis.title.text, self.figure.layout.yaxis2.title.text = TITLES[measure]
+            for trace in self._budget_traces(validated, measure):
                 trace.x = [record["step"] for record in validated]
                 trace.y = [record[str(trace.meta)] for record in validated]
 
-    def _budget_traces(self, validated: list[Record]) -> list[go.Scatter]:
+    def _budget_traces(self, validated: list[Record], measure: str | None) -> list[go.Scatter]:
         """A curve for every budget that was validated, from pale to dark with the budget."""
-        names = [name for name in validated[0] if name.startswith("ssim_")] if validated else []
+        names = [name for name in validated[0] if name.startswith(f"{measure}_")] if validated else []
         if len(self.figure.data) == 1 and names:
             self.figure.add_traces([_budget_trace(name, index / len(names)) for index, name in enumerate(names)])
         return list(self.figure.data[1:])
@@ -56,7 +62,7 @@ class LossPlot:
 
 
 def _budget_trace(name: str, depth: float) -> go.Scatter:
-    budget = int(name.removeprefix("ssim_"))
+    budget = int(name.rpartition("_")[2])
     label = "1 token" if budget == 1 else f"{budget} tokens"
     shade = math.floor(190 * (1 - depth))
     colour = f"rgb({shade},{min(255, shade + 40)},{min(255, shade + 90)})"

@@ -13,8 +13,9 @@ from torch import nn
 
 from prior_lab.encoders import DecoderBank, Shape
 from prior_lab.levels import Levels
-from prior_lab.models import Autoencoder, AutoencoderConfig, OrderingName
-from prior_lab.objectives import autoencoding_loss
+from prior_lab.models import Autoencoder, AutoencoderConfig
+from prior_lab.objectives import absolute_errors, total_loss
+from prior_lab.orderings import OrderingName
 from prior_lab.tokens import GaussianTokens
 
 BATCH = 32
@@ -44,7 +45,9 @@ def step(ordering: OrderingName, precision: torch.dtype) -> Callable[[], object]
     def run() -> None:
         with torch.autocast("cpu", precision, enabled=precision != torch.float32):
             reconstructions, code = model(images, generator)
-        autoencoding_loss(images, reconstructions, code, rate_weight=1e-5, prediction_weight=0.02).total.backward()
+        total_loss(
+            absolute_errors(images, reconstructions), code, rate_weight=1e-5, prediction_weight=0.02
+        ).total.backward()
 
     return run
 

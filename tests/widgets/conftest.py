@@ -8,6 +8,7 @@ import torch
 import xarray as xr
 
 import prior_lab
+from prior_lab import zoo
 from prior_lab.data import ImageDataset
 from prior_lab.widgets import BudgetExplorer, explore
 
@@ -35,7 +36,7 @@ def study() -> xr.DataTree:
 def bundled(dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch) -> None:
     """The stand-ins are what the package ships with."""
     models = specimen.models()
-    monkeypatch.setattr(prior_lab, "load_model", lambda name: models[specimen.ZOO[name.split("/")[-1]]], raising=False)
+    monkeypatch.setattr(zoo, "load_autoencoder", lambda name: models[specimen.ZOO[name.split("/")[-1]]])
     monkeypatch.setattr(prior_lab, "load_dataset", lambda name, split: dataset, raising=False)
 
 

@@ -10,6 +10,7 @@ import specimen
 import torch
 
 import prior_lab
+from prior_lab import zoo
 from prior_lab.effective_information import Information, encode_images
 from prior_lab.errors import InputError
 from prior_lab.models import Autoencoder, AutoencoderConfig
@@ -59,7 +60,7 @@ def informed(study, small, models, loaded, monkeypatch):
         loaded.append(name.split("/")[-1])
         return models[specimen.ZOO[loaded[-1]]]
 
-    monkeypatch.setattr(prior_lab, "load_model", load, raising=False)
+    monkeypatch.setattr(zoo, "load_autoencoder", load)
     monkeypatch.setattr(prior_lab, "load_dataset", lambda name, split: small, raising=False)
     return explore_information(study)
 

@@ -4,7 +4,7 @@ from prior_lab.widgets import LossPlot
 
 
 def record(step: int, **validation: float) -> dict[str, float]:
-    return {"step": step, "loss": 0.5, "reconstruction": 1.0 / step, **validation}
+    return {"step": step, "loss": 0.5, "objective": 1.0 / step, **validation}
 
 
 def test_the_plot_follows_a_run() -> None:
@@ -20,6 +20,14 @@ def test_the_plot_follows_a_run() -> None:
     assert (one.name, three.name) == ("1 token", "3 tokens")
     assert list(three.x) == [100, 200]
     assert list(three.y) == [0.6, 0.7]
+
+
+def test_a_contrastive_run_has_axes_of_its_own() -> None:
+    plot = LossPlot()
+    plot([record(50, ntxent_1=3.0, ntxent_3=2.5)])
+    assert plot.figure.layout.yaxis2.title.text == "validation NT-Xent"
+    assert plot.figure.layout.yaxis.title.text == "NT-Xent"
+    assert list(plot.figure.data[2].y) == [2.5]
 
 
 def test_the_plot_shows_itself() -> None:

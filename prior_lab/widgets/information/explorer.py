@@ -17,11 +17,12 @@ import ipywidgets
 import numpy as np
 import xarray as xr
 
-from prior_lab import figures
+from prior_lab import figures, zoo
 from prior_lab.data import ImageDataset
 from prior_lab.effective_information import Estimate, Information, Unit
 from prior_lab.errors import InputError
-from prior_lab.models import LABELS, Autoencoder
+from prior_lab.models import Autoencoder
+from prior_lab.orderings import LABELS
 from prior_lab.widgets.information import telling
 from prior_lab.widgets.information.arms import Arm
 from prior_lab.widgets.information.canvas import InformationCanvas, information_palette
@@ -82,7 +83,7 @@ def _open_study(study: xr.DataTree, images: object) -> tuple[dict[str, Loader], 
             raise InputError(
                 f"The study names no model for {label}; explore its models by explore_information(models, images)."
             )
-        loaders[label] = partial(prior_lab.load_model, model)
+        loaders[label] = partial(zoo.load_autoencoder, model)
     if images is None:
         images = prior_lab.load_dataset(study.attrs["dataset"], split="test")
     return loaders, images, str(study.attrs["name"])

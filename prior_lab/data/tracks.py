@@ -1,0 +1,308 @@
+"""What ``folder`` and ``mvimgnet2`` share: frames with masks, label levels from a table, and splits by object."""
+
+import csv
+import hashlib
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float32, Int64, UInt8
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from prior_lab.data.prompts import mask_gaussians
+from prior_lab.errors import InputError
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+SHARES = {"train": (0.0, 0.70), "validation": (0.70, 0.85), "test": (0.85, 1.0)}
+LABELS = "labels.csv"
+HALF = {"1": 0, "L": 127, "I;16": 32767}  # what a pixel of an object exceeds, by the mode of the mask
+SHOWN = 3  # names that a sentence lists
+
+
+class UnreadableError(InputError):
+    """A frame that is skipped on request: its image or its mask cannot be read, or the mask is empty."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """An image file, the number of the object that it shows, and the file of the object's mask."""
+
+    object: int
+    image: Path
+    mask: Path | None = None
+
+
+@dataclass(frozen=True)
+class Photographs:
+    """Frames that were read; the fields are those of ``ImageDataset``."""
+
+    objects: Int64[Tensor, "image"]
+    images: UInt8[Tensor, "image 3 height width"]
+    masks: Bool[Tensor, "image height width"] | None
+    prompts: Float32[Tensor, "image 5"] | None
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Label levels with the labels of each, and one row per labelled name: indices of its labels, -1 for none."""
+
+    taxonomies: tuple[str, ...]
+    label_names: tuple[tuple[str, ...], ...]
+    rows: dict[str, tuple[int, ...]]
+
+    def of(self, names: Sequence[str]) -> Int64[Tensor, "name taxonomy"]:
+        """Labels of some names; a name without a row has none at any level."""
+        nothing = (-1,) * len(self.taxonomies)
+        return torch.tensor([self.rows.get(name, nothing) for name in names], dtype=torch.int64)
+
+
+def split_names(names: Sequence[str], split: str) -> list[str]:
+    """Names in a split, in alphabetical order: 70, 15 or 15 % of them by their SHA-256, or all."""
+    if split == "all":
+        return sorted(names)
+    order = sorted(names, key=lambda name: hashlib.sha256(name.encode()).digest())
+    low, high = (round(share * len(order)) for share in SHARES[split])
+    return sorted(order[low:high])
+
+
+def images_in(folder: Path) -> list[Path]:
+    """Image files of a folder in the order of their names, without masks."""
+    images = [child for child in folder.iterdir() if child.suffix.lower() in SUFFIXES and child.is_file()]
+    return sorted(image for image in images if not image.name.lower().endswith(".mask.png"))
+
+
+def read_labels(table: Path, key: str) -> Labels:
+    """Label levels from a table in CSV; none if there is no such file.
+
+    Parameters
+    ----------
+    table : its header is ``KEY,LEVEL1,LEVEL2,...``, its cells are labels, and an empty cell is no label.
+    key : header of the first column, which names what is labelled.
+
+    Raises
+    ------
+    InputError : if the file cannot be read, and for a wrong header, a row of another length, a name that is missing or
+        there twice, and a level without labels.
+    """
+    if not table.exists():
+        return Labels((), (), {})
+    (_, header), *lines = _read_table(table, key)
+    levels = _levels(table, header, key)
+    cells: dict[str, list[str]] = {}
+    for number, row in lines:
+        if len(row) != len(header):
+            raise InputError(f"{table}, line {number}, has {len(row)} cells; expected {len(header)}, as in the header")
+        if not row[0]:
+            raise InputError(f"{table}, line {number}, has nothing in the column {key}; expected a name")
+        if row[0] in cells:
+            raise InputError(f"{table}, line {number}, names {row[0]} once more; expected one row each")
+        cells[row[0]] = row[1:]
+    columns = [sorted({row[level] for row in cells.values()} - {""}) for level in range(len(levels))]
+    for level, column in zip(levels, columns, strict=True):
+        if not column:
+            raise InputError(f"{table} has no label in the column {level}; fill it or leave it out")
+    index = [{"": -1} | {label: number for number, label in enumerate(column)} for column in columns]
+    rows = {name: tuple(index[level][label] for level, label in enumerate(row)) for name, row in cells.items()}
+    return Labels(levels, tuple(map(tuple, columns)), rows)
+
+
+def _read_table(table: Path, key: str) -> list[tuple[int, list[str]]]:
+    """Rows with anything in them, the header first, each with the number of its line."""
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, strict=True)
+            rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
+    except UnicodeDecodeError as error:
+        raise InputError(f"{table} is not in UTF-8; expected a table saved as CSV in UTF-8") from error
+    except (OSError, csv.Error) as error:
+        raise InputError(f"{table} is no readable table: {error}") from error
+    rows = [(number, row) for number, row in rows if any(row)]
+    if not rows:
+        raise InputError(f"{table} is empty; expected the header {key},LEVEL1,LEVEL2,...")
+    return rows
+
+
+def _levels(table: Path, header: list[str], key: str) -> tuple[str, ...]:
+    expected = f"expected the header {key},LEVEL1,LEVEL2,..."
+    first, *levels = header
+    if first != key:
+        raise InputError(f"{table} has no first column {key} but {first!r}; {expected}")
+    if not levels:
+        raise InputError(f"{table} has no label level; {expected}")
+    if "" in levels or len(set(levels)) < len(levels):
+        raise InputError(f"{table} has the levels {', '.join(map(repr, levels))}; expected a name of its own for each")
+    return tuple(levels)
+
+
+def first_few(names: Sequence[str]) -> str:
+    """The first few of some names, for a sentence."""
+    return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
+
+
+def read_frames(
+    path: Path,
+    frames: Sequence[Frame],
+    *,
+    size: int | None,
+    convert: Literal["rgb"] | None,
+    unreadable: Literal["raise", "skip"],
+) -> Photographs:
+    """Read frames, and masks where they have them, into one array each, which threads fill.
+
+    Parameters
+    ----------
+    path : the folder that they are from, for sentences.
+    frames : either all of them have masks or none.
+    size : side of the square to which frames and masks are resized and centre-cropped [pixel]; the camera's EXIF
+        orientation is applied. Without it they are taken as they are and must all have the same size.
+    convert : "rgb" turns grey, palette and translucent images into RGB, translucent ones over white.
+    unreadable : "skip" warns of frames that cannot be read, or whose mask is empty, instead of raising.
+
+    Raises
+    ------
+    InputError : for an unreadable frame, images of different sizes, of another mode than RGB or too large for memory,
+        a mask of another kind or size than its frame, and if nothing is left.
+    """
+    if size is not None and size < 1:
+        raise InputError(f"size={size} is no image size; expected a positive number of pixels")
+    if unreadable not in ("raise", "skip"):
+        raise InputError(f"unreadable={unreadable!r} is unknown; expected 'raise' or 'skip'")
+    width, height = (size, size) if size is not None else _common_size(path, frames, unreadable)
+    images, masks, prompts = _reserve(path, len(frames), width, height, masked=frames[0].mask is not None)
+
+    def fill(index: int) -> UnreadableError | None:
+        try:
+            image, mask = _read(frames[index], size, convert)
+        except UnreadableError as error:
+            if unreadable == "raise":
+                raise
+            return error
+        images[index] = image.transpose(2, 0, 1)
+        if mask is not None:
+            masks[index], prompts[index] = mask, mask_gaussians(mask[None])[0]
+        return None
+
+    with ThreadPoolExecutor() as threads:
+        errors = list(threads.map(fill, range(len(frames))))
+    kept = _kept(path, errors)
+    return Photographs(
+        objects=torch.tensor([frame.object for frame in frames])[kept],
+        images=torch.from_numpy(images)[kept],
+        masks=torch.from_numpy(masks)[kept] if len(masks) else None,
+        prompts=torch.from_numpy(prompts)[kept] if len(masks) else None,
+    )
+
+
+def _common_size(path: Path, frames: Sequence[Frame], unreadable: str) -> tuple[int, int]:
+    """Width and height of all images, from the heads of their files."""
+    sizes: Counter[tuple[int, int]] = Counter()
+    for frame in frames:
+        try:
+            with _named(frame.image), Image.open(frame.image) as image:
+                sizes[image.size] += 1
+        except UnreadableError:
+            if unreadable == "raise":
+                raise
+    if len(sizes) > 1:
+        found = ", ".join(f"{width}x{height} ({count})" for (width, height), count in sizes.most_common(5))
+        raise InputError(f"{path} has images of different sizes: {found}; pass size= to resize and crop them all")
+    return next(iter(sizes), (1, 1))
+
+
+def _reserve(
+    path: Path, count: int, width: int, height: int, *, masked: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Arrays for images, masks and prompts; the latter two are empty without masks."""
+    masks = count if masked else 0
+    try:
+        return (
+            np.empty((count, 3, height, width), dtype=np.uint8),
+            np.empty((masks, height, width), dtype=np.bool_),
+            np.empty((masks, 5), dtype=np.float32),
+        )
+    except MemoryError as error:
+        amount = f"{count * 3 * width * height / 1e9:,.0f} GB"
+        raise InputError(
+            f"{path} has {count:,} images, which need {amount} of memory at {width}x{height}; pass a smaller size="
+        ) from error
+
+
+def _kept(path: Path, errors: Sequence[UnreadableError | None]) -> slice | list[int]:
+    """Frames without an error: all of them, without a copy, or some, with a warning."""
+    told = [error for error in errors if error is not None]
+    if not told:
+        return slice(None)
+    if len(told) == len(errors):
+        raise InputError(f"{path} has no readable image among {len(errors):,}, the first: {told[0]}")
+    skipped = f"{len(told):,} of {len(errors):,} images of {path} were skipped, the first: {told[0]}"
+    warnings.warn(skipped, stacklevel=5)  # at the line that called load_dataset
+    return [index for index, error in enumerate(errors) if error is None]
+
+
+def _read(frame: Frame, size: int | None, convert: str | None) -> tuple[np.ndarray, np.ndarray | None]:
+    image = _open(frame.image, size)
+    if image.mode != "RGB":
+        if convert is None:
+            raise InputError(f"{frame.image} is not RGB but {_kind(image)}; pass convert='rgb' to convert such images")
+        image = _to_rgb(image)
+    mask = None if frame.mask is None else _read_mask(frame.mask, image.size, size)
+    if size is not None:
+        image = ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS)
+    return np.asarray(image), mask
+
+
+def _read_mask(path: Path, image_size: tuple[int, int], size: int | None) -> np.ndarray:
+    """Where the object covers more than half of a pixel."""
+    image = _open(path, size)
+    if image.mode not in HALF:
+        raise InputError(f"the mask {path} is {_kind(image)}; expected greyscale or black and white")
+    if image.size != image_size:
+        own, other = (f"{width}x{height}" for width, height in (image.size, image_size))
+        raise InputError(f"{path} is a mask of another size than its image, {own} instead of {other}")
+    mask = np.asarray(image) > HALF[image.mode]
+    if size is not None:
+        covered = ImageOps.fit(Image.fromarray(mask.astype(np.float32)), (size, size), Image.Resampling.BOX)
+        mask = np.asarray(covered) > 0.5
+    if not mask.any():
+        height, width = mask.shape
+        raise UnreadableError(f"the mask {path} is empty: at {width}x{height} nothing of it is above half")
+    return mask
+
+
+def _open(path: Path, size: int | None) -> Image.Image:
+    with _named(path), Image.open(path) as opened:
+        image = opened if size is None else ImageOps.exif_transpose(opened)
+        image.load()
+    return image
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Whatever an image file is not readable for is told with its name."""
+    try:
+        yield
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise UnreadableError(f"{path} is no readable image: {error}") from error
+
+
+def _kind(image: Image.Image) -> str:
+    kinds = {"L": "greyscale", "1": "black and white", "LA": "greyscale with alpha", "RGBA": "RGB with alpha (RGBA)"}
+    return kinds.get(image.mode, f"of mode {image.mode}")
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I;16"):
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    translucent = image.convert("RGBA")
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, translucent).convert("RGB")

@@ -1,0 +1,135 @@
+"""The autoencoder (section 2.5 of the paper): images to a `Code`, and any prefix of it back to images.
+
+Decoding needs the token values only, never the encoder.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Generator, Tensor
+
+from prior_lab.encoders import DecoderBank, Shape, WaveletEncoder
+from prior_lab.errors import InputError
+from prior_lab.models.base import ModelConfig, OrderedModel, require_width, shape_of
+from prior_lab.orderings import Code, OrderingName, TrainingCode
+from prior_lab.tokens import TokenName
+
+
+@dataclass(frozen=True)
+class AutoencoderConfig(ModelConfig):
+    """Everything that fixes the shape of an autoencoder."""
+
+    patch: int = 8
+    """Pixels per place of the wavelet grid, a power of two."""
+    decoder_width: int = 64
+    """Width of every decoder, a multiple of 32."""
+    decoder_depth: int = 2
+    """Blocks of every decoder."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        powers = (self.patch & (self.patch - 1)) == 0 and (self.image_size & (self.image_size - 1)) == 0
+        if not powers or self.patch < 2 or self.image_size < 4 * self.patch:
+            raise InputError(
+                f"image_size {self.image_size} with patch {self.patch}: both must be powers of two, the patch at least "
+                "2 and at most a quarter of the size."
+            )
+        require_width("decoder_width", self.decoder_width)
+
+    @classmethod
+    def preset(cls, name: str, *, ordering: OrderingName = "prior", tokens: TokenName = "gaussian") -> Self:
+        """`laptop` trains on two CPU cores; `paper` has the size the paper prints (11.479 M and 11.761 M)."""
+        match name:
+            case "laptop":
+                return cls(ordering=ordering, tokens=tokens)
+            case "paper":
+                return cls(
+                    ordering=ordering,
+                    tokens=tokens,
+                    image_size=128,
+                    patch=16,
+                    width=224,
+                    channels=128,
+                    encoder_depth=6,
+                    decoder_width=192,
+                    decoder_depth=4,
+                    predictor_depth=3,
+                )
+            case _:
+                raise InputError(f"Unknown preset {name!r}; choose laptop or paper.")
+
+
+class Autoencoder(OrderedModel):
+    """Images to ordered codes and back.
+
+    Parameters
+    ----------
+    config : the shape; `Autoencoder(AutoencoderConfig())` is the laptop preset of PRIOR with Gaussian tokens.
+    """
+
+    config: AutoencoderConfig
+
+    def __init__(self, config: AutoencoderConfig) -> None:
+        super().__init__(config)
+        shape = Shape(config.image_size, config.patch, config.width, config.channels, config.encoder_depth)
+        self.encoder = WaveletEncoder(self.ordering.levels, self.ordering.readout_slices, shape)
+        decoding = replace(shape, width=config.decoder_width, depth=config.decoder_depth)
+        self.decoders = DecoderBank(self.ordering.state_centres, decoding)
+
+    def encode(
+        self,
+        images: UInt8[Tensor, "batch 3 height width"] | Float[Tensor, "batch 3 height width"],
+        generator: Generator | None = None,
+    ) -> Code:
+        """The full code of images (uint8, or float in [0, 1]).
+
+        Parameters
+        ----------
+        generator : draws token values from their posterior; without one they are the most likely values.
+
+        Raises
+        ------
+        InputError : if the images are not of the shape, type or range that the model was built for.
+        """
+        return self.ordering.encode(self.encoder(self.prepare(images)), generator)
+
+    def decode(self, code: Code) -> Float[Tensor, "batch 3 height width"]:
+        """Images in [0, 1] from a code or a prefix of it."""
+        return self.decoders(self.ordering.states(code))[-1].clamp(0.0, 1.0)
+
+    def decode_budgets(self, code: Code) -> Float[Tensor, "budget batch 3 height width"]:
+        """Images in [0, 1] at every whole-level budget within the code, in one batched pass."""
+        batch = code.values.shape[0]
+        images = self.decoders(self.ordering.budget_states(code))
+        return torch.cat([stacked.unflatten(0, (-1, batch)) for stacked in images]).clamp(0.0, 1.0)
+
+    def forward(
+        self, images: Float[Tensor, "batch 3 height width"], generator: Generator
+    ) -> tuple[list[Float[Tensor, "_ 3 height width"]], TrainingCode]:
+        """Reconstructions of every head under the ordering's pressure, unclamped, with the code they come from.
+
+        A head that reads several states of each image has its reconstructions stacked along the batch.
+        """
+        code = self.ordering.train_code(self.encoder(images), generator)
+        return self.decoders(code.states), code
+
+    def prepare(
+        self, images: UInt8[Tensor, "batch 3 height width"] | Float[Tensor, "batch 3 height width"]
+    ) -> Float[Tensor, "batch 3 height width"]:
+        """Checked images as floats in [0, 1] on the model's device."""
+        size = self.config.image_size
+        if not isinstance(images, Tensor) or images.ndim != 4 or images.shape[1:] != (3, size, size):
+            raise InputError(f"This model reads images as a tensor [batch, 3, {size}, {size}]; got {shape_of(images)}.")
+        return self._as_float(images)
+
+    def full_budget_parameters(self) -> int:
+        """Parameters that take part at full budget: all but the decoders of PRIOR's coarser levels."""
+        unused = 0
+        heads = len(self.ordering.state_centres)
+        for count, decoder in zip(self.decoders.counts, self.decoders.decoders, strict=True):
+            heads -= count
+            size = sum(parameter.numel() for parameter in decoder.parameters())
+            unused += size // count * (count - 1) if heads == 0 else size
+        return sum(parameter.numel() for parameter in self.parameters()) - unused

@@ -1,0 +1,168 @@
+"""What every model has: one frozen config, an ordering, and codes whose prefixes can be read."""
+
+import json
+from abc import ABC, abstractmethod
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, Self, get_args
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+
+from prior_lab.errors import InputError
+from prior_lab.layers import HEAD_WIDTH
+from prior_lab.levels import Levels
+from prior_lab.orderings import Code, Ordering, OrderingName, make_ordering
+from prior_lab.tokens import TokenName
+
+Tap = Literal["tokens", "level", "levels"]
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What fixes the code of any model."""
+
+    ordering: OrderingName = "prior"
+    """PRIOR, MBOP-ITD (itd) or MBOP-TD (td); matryoshka and prior-without-prediction are not in the paper."""
+    tokens: TokenName = "gaussian"
+    """Token kind: gaussian, categorical or ema-vq; fsq is not in the paper."""
+    levels: int = 7
+    """Number of levels L; the code has 2^L - 1 tokens."""
+    image_size: int = 64
+    """Side of the square RGB images [pixel]."""
+    width: int = 96
+    """Width of the transformers, a multiple of 32."""
+    channels: int = 32
+    """Channels of a token, a multiple of 32."""
+    encoder_depth: int = 4
+    """Transformer layers of the encoder."""
+    predictor_depth: int = 2
+    """Transformer blocks of each of PRIOR's predictors."""
+    free_nats: float = 0.0
+    """Gaussian tokens: kappa of the free-bits KL, per token [nat]."""
+    batch_entropy: float = 1.0
+    """Categorical tokens: weight of the negative batch entropy, relative to that of the sample entropy."""
+
+    def __post_init__(self) -> None:
+        for name, value, allowed in (
+            ("ordering", self.ordering, get_args(OrderingName)),
+            ("token kind", self.tokens, get_args(TokenName)),
+        ):
+            if value not in allowed:
+                raise InputError(f"Unknown {name} {value!r}; choose one of {', '.join(allowed)}.")
+        for name in ("width", "channels"):
+            require_width(name, getattr(self, name))
+
+    def make_ordering(self) -> Ordering:
+        """The untrained ordering."""
+        return make_ordering(
+            self.ordering,
+            Levels(self.levels),
+            tokens=self.tokens,
+            channels=self.channels,
+            predictor_depth=self.predictor_depth,
+            free_nats=self.free_nats,
+            batch_entropy=self.batch_entropy,
+        )
+
+    def to_json(self) -> str:
+        """The config as JSON, as checkpoints hold it."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """The config that `to_json` wrote; settings younger than the text have their defaults.
+
+        Raises
+        ------
+        InputError : if the text is not JSON, or names other settings.
+        """
+        try:
+            values = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise InputError(f"The model's config is not JSON: {error}.") from error
+        known = {field.name for field in fields(cls)}
+        if not isinstance(values, dict) or not set(values) <= known:
+            raise InputError(f"The model's config may have no other fields than {', '.join(sorted(known))}.")
+        settings: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+        }
+        return cls(**settings)
+
+
+def require_width(name: str, width: int) -> None:
+    """Heads are 32 wide, so a width is a multiple of that."""
+    if width % HEAD_WIDTH or width <= 0:
+        raise InputError(f"{name} is {width}; it must be a positive multiple of {HEAD_WIDTH}.")
+
+
+class OrderedModel(nn.Module, ABC):
+    """A model whose codes are ordered.
+
+    Attributes
+    ----------
+    config : its shape.
+    ordering : its bottleneck.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.ordering = config.make_ordering()
+
+    @property
+    def budgets(self) -> tuple[int, ...]:
+        """The budgets of whole levels: 1, 3, 7, ..., N tokens."""
+        return self.ordering.levels.budgets
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return next(self.parameters()).device
+
+    def features(self, code: Code, tap: Tap = "tokens") -> Float[Tensor, "batch feature"]:
+        """What a probe reads of a prefix, flattened.
+
+        Parameters
+        ----------
+        tap : `tokens`, the transmitted values; `levels`, for PRIOR the outputs y^ of all levels of the prefix one after
+            the other, for the flat orderings the same as `tokens`; or `level`, the state that the head of this prefix
+            reads (for PRIOR the last level's y^, for flat orderings the whole sequence with the rest in its masked
+            state).
+
+        Returns
+        -------
+        With `tokens` and `levels`, the features of a shorter prefix are the first columns of those of a longer one.
+        """
+        match tap:
+            case "tokens":
+                return code.values.flatten(1)
+            case "levels":
+                return self.ordering.level_outputs(code).flatten(1)
+            case "level":
+                return self.ordering.states(code)[-1].flatten(1)
+            case _:
+                raise InputError(f"Unknown tap {tap!r}; choose tokens, levels or level.")
+
+    @abstractmethod
+    def prepare(
+        self, images: UInt8[Tensor, "batch 3 height width"] | Float[Tensor, "batch 3 height width"]
+    ) -> Float[Tensor, "batch 3 height width"]:
+        """Checked images as floats in [0, 1] on the model's device."""
+
+    def _as_float(
+        self, images: UInt8[Tensor, "batch 3 height width"] | Float[Tensor, "batch 3 height width"]
+    ) -> Float[Tensor, "batch 3 height width"]:
+        if images.dtype == torch.uint8:
+            return images.to(self.device).float() / 255
+        if not images.is_floating_point():
+            raise InputError(f"Images must be uint8, or float in [0, 1]; got {images.dtype}.")
+        if images.numel() and not (images.min() >= 0.0 and images.max() <= 1.0):
+            low, high = images.min().item(), images.max().item()
+            raise InputError(f"Float images must lie in [0, 1]; these run from {low:.3g} to {high:.3g}.")
+        return images.to(self.device).float()
+
+
+def shape_of(images: object) -> object:
+    """What a sentence says was given instead of images."""
+    return tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__

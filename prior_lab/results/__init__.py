@@ -1,0 +1,22 @@
+"""The written schema of results (`schema.py`): build, validate, save and load studies, a file for each task's arms."""
+
+from prior_lab.results.arm import ArmRecord
+from prior_lab.results.contrastive import ContrastiveRun, build_contrastive_arm
+from prior_lab.results.reconstruction import ReconstructionRun, build_reconstruction_arm
+from prior_lab.results.schema import Provenance, build_study, load, provenance, save, validate
+from prior_lab.results.statistics import bootstrap_interval
+
+__all__ = [
+    "ArmRecord",
+    "ContrastiveRun",
+    "Provenance",
+    "ReconstructionRun",
+    "bootstrap_interval",
+    "build_contrastive_arm",
+    "build_reconstruction_arm",
+    "build_study",
+    "load",
+    "provenance",
+    "save",
+    "validate",
+]

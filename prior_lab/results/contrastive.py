@@ -1,0 +1,75 @@
+"""Arms that tell objects apart: frozen probes at every budget and label level."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import xarray as xr
+
+from prior_lab.results.arm import ArmRecord, Run, assemble, seed_index, with_units
+from prior_lab.results.statistics import bootstrap_interval
+
+VARIABLES = {
+    "accuracy_by_object": ("seed", "object", "taxonomy", "budget"),
+    "accuracy": ("seed", "taxonomy", "budget"),
+    "accuracy_interval": ("seed", "taxonomy", "budget", "bound"),
+    "neighbour_accuracy": ("seed", "taxonomy", "budget"),
+    "average_precision": ("seed", "taxonomy", "budget"),
+    "strength": ("seed", "taxonomy", "budget"),
+    "ntxent": ("seed", "budget"),
+    "predicted": ("taxonomy", "budget", "image"),
+}
+VALIDATION = "validation_ntxent"
+
+
+@dataclass(frozen=True)
+class ContrastiveRun(Run):
+    """What the training of one contrastive model gave.
+
+    Attributes
+    ----------
+    probes : of the test images, from `prior_lab.probes.linear_probes`.
+    neighbours : accuracy (budget, taxonomy) of nearest neighbours, from `prior_lab.probes.nearest_neighbours`.
+    retrieval : mean average precision (budget, taxonomy), from `prior_lab.probes.retrieval`.
+    ntxent : of the validation objects, by budget [nat].
+    """
+
+    probes: xr.Dataset = field(default_factory=xr.Dataset)
+    neighbours: xr.DataArray = field(default_factory=xr.DataArray)
+    retrieval: xr.DataArray = field(default_factory=xr.DataArray)
+    ntxent: Sequence[float] = ()
+
+
+def build_contrastive_arm(runs: Sequence[ContrastiveRun], objects: Sequence[str], record: ArmRecord) -> xr.Dataset:
+    """One arm of a study from its runs.
+
+    Parameters
+    ----------
+    runs : one for every seed, with the same budgets, label levels and images.
+    objects : names of the test objects, as the probes number them.
+
+    Raises
+    ------
+    InputError : if there is no run.
+    """
+    seeds = seed_index(runs)
+
+    def joined(parts: Sequence[xr.DataArray]) -> xr.DataArray:
+        return xr.concat(parts, dim=seeds, join="exact").transpose("seed", ..., "taxonomy", "budget")
+
+    by_object = joined([run.probes["correct_by_object"] for run in runs]).assign_coords(object=list(objects))
+    budgets = by_object.coords["budget"]
+    ntxent = xr.DataArray([list(run.ntxent) for run in runs], dims=("seed", "budget"), coords={"budget": budgets})
+    measured = {
+        "accuracy_by_object": by_object,
+        "accuracy": by_object.mean("object"),
+        "accuracy_interval": bootstrap_interval(by_object),
+        "neighbour_accuracy": joined([run.neighbours for run in runs]),
+        "average_precision": joined([run.retrieval for run in runs]),
+        "strength": joined([run.probes["strength"] for run in runs]),
+    }
+    told = {name: with_units(variable, "1") for name, variable in measured.items()}
+    told["ntxent"] = with_units(ntxent.assign_coords(seed=seeds), "nat")
+    predicted = runs[0].probes["predicted"].transpose("taxonomy", "budget", "image").astype(np.int16)
+    told["predicted"] = predicted.assign_attrs(units="1")
+    return assemble(runs, record, told, validation=VALIDATION)

@@ -1,0 +1,253 @@
+"""The written schema of results, version 2: one `xarray.DataTree` per study, saved as NetCDF.
+
+**Root** attributes:
+
+==================  ====================================================================
+`schema`            "prior-lab/results"
+`schema_version`    2; another one is refused, never guessed at
+`name`              of the study, for instance "household-reconstruction"
+`dataset`, `task`   what was learnt from, and what for ("reconstruction" or "contrastive")
+`commit`            git commit of the code, with "-dirty" after it if files had changed; "unknown" outside a checkout
+`versions`          JSON object: package -> version
+`hardware`          what it ran on, in words
+`wall_time_s`       wall-clock time of training and evaluation, all arms together [s]
+`created`           ISO 8601, UTC
+==================  ====================================================================
+
+**One child per arm**, named like "prior-gaussian". Attributes: `ordering` (its label, such as "MBOP-TD"),
+`token_kind`, `model` (its name for `prior_lab.load_model`, or ""), `config` (JSON of the experiment), `command` (the
+exact command that made it). Variables of every task, each with the attribute `units`:
+
+=================================================  ================================================================
+`information(seed, token)`                         b(u) of eq. 8 over the test images, the plug-in value [nat]
+`information_corrected(seed, token)`               with its bias for few images corrected [nat]
+`information_error(seed, token)`                   its standard error over objects [nat]
+`loss(seed, step)`                                 training objective; NaN at steps where it was not recorded
+`validation_ssim(seed, step)`                      SSIM at full budget on the validation split; NaN likewise; for
+                                                   contrastive arms `validation_ntxent` [nat]
+=================================================  ================================================================
+
+The last two are left out together with `step` where no history was kept. Arms of the task "reconstruction":
+
+=================================================  ================================================================
+`quality_by_object(seed, object, metric, budget)`  mean over an object's test frames
+`quality(seed, metric, budget)`                    mean over objects
+`quality_interval(seed, metric, budget, bound)`    95 % percentile bootstrap over objects, 2,000 resamples
+=================================================  ================================================================
+
+Arms of the task "contrastive", measured on frozen features of the test images:
+
+======================================================  ===========================================================
+`accuracy_by_object(seed, object, taxonomy, budget)`    of linear probes, over an object's frames; NaN without a label
+`accuracy(seed, taxonomy, budget)`                      mean over objects
+`accuracy_interval(seed, taxonomy, budget, bound)`      95 % percentile bootstrap over objects, 2,000 resamples
+`strength(seed, taxonomy, budget)`                      of the probes' L2 penalty, chosen on the validation split
+`neighbour_accuracy(seed, taxonomy, budget)`            of nearest neighbours among the training images
+`average_precision(seed, taxonomy, budget)`             mean average precision of retrieval among the test images
+`ntxent(seed, budget)`                                  NT-Xent of the validation objects [nat]
+`predicted(taxonomy, budget, image)`                    the label that the first seed's probes say, as its index
+======================================================  ===========================================================
+
+and at the root, of the same images, `baseline_accuracy(baseline, taxonomy)` with `baseline_interval(baseline, taxonomy,
+bound)`: "majority" is the most frequent label, "pixels" a linear probe on the pixels.
+
+Coordinates: `seed`, `object` (names), `metric` ("L1", "L2", "PSNR", "SSIM", and "MS-SSIM" where the image size allows),
+`unit(metric)`, `taxonomy` (label levels, coarse to fine), `budget` [tokens], `token` (from 0), `bound` ("low", "high"),
+`step` (optimiser steps), `image` (from 0).
+"""
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from prior_lab.errors import InputError
+from prior_lab.files import replacing
+from prior_lab.results import contrastive, reconstruction
+from prior_lab.results.arm import ArmRecord
+
+SCHEMA, SCHEMA_VERSION = "prior-lab/results", 2
+ROOT_ATTRS = ("name", "dataset", "task", "commit", "versions", "hardware", "wall_time_s", "created")
+ARM_ATTRS = tuple(field.name for field in fields(ArmRecord))
+INFORMATION = dict.fromkeys(("information", "information_corrected", "information_error"), ("seed", "token"))
+VARIABLES = {"reconstruction": reconstruction.VARIABLES, "contrastive": contrastive.VARIABLES}
+VALIDATION = {"reconstruction": reconstruction.VALIDATION, "contrastive": contrastive.VALIDATION}
+BASELINES = {"baseline_accuracy": ("baseline", "taxonomy"), "baseline_interval": ("baseline", "taxonomy", "bound")}
+PARTIAL = ("accuracy_by_object",)  # may be NaN
+PACKAGES = ("prior-lab", "torch", "lightning-fabric", "numpy", "xarray", "torchmetrics")
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where results come from: attributes of a study's root."""
+
+    commit: str
+    versions: str
+    hardware: str
+
+
+def build_study(
+    name: str,
+    arms: Mapping[str, xr.Dataset],
+    *,
+    dataset: str,
+    wall_time_s: float,
+    task: str = "reconstruction",
+    baselines: xr.Dataset | None = None,
+    made_by: Provenance | None = None,
+) -> xr.DataTree:
+    """A study from its arms, by their names.
+
+    Parameters
+    ----------
+    wall_time_s : training and evaluation of all arms together [s].
+    baselines : the root's variables; contrastive studies have them.
+    made_by : where the results come from; this process and this machine unless given.
+
+    Raises
+    ------
+    InputError : if the result does not fulfil the schema.
+    """
+    origin = made_by or provenance()
+    attrs = {
+        "schema": SCHEMA, "schema_version": SCHEMA_VERSION, "name": name, "dataset": dataset, "task": task,
+        "commit": origin.commit, "versions": origin.versions, "hardware": origin.hardware,
+        "wall_time_s": float(wall_time_s), "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }  # fmt: skip
+    children = {key: xr.DataTree(arm) for key, arm in arms.items()}
+    root = xr.Dataset() if baselines is None else baselines
+    tree = xr.DataTree(root.assign_attrs(attrs), children=children)
+    validate(tree)
+    return tree
+
+
+def validate(tree: xr.DataTree) -> None:
+    """Check a study against the schema.
+
+    Raises
+    ------
+    InputError : naming what is missing or wrong.
+    """
+    if tree.attrs.get("schema") != SCHEMA:
+        raise InputError(f"These are not results of prior_lab: the root's attribute schema is not {SCHEMA!r}.")
+    if tree.attrs.get("schema_version") != SCHEMA_VERSION:
+        raise InputError(
+            f"These results have schema version {tree.attrs.get('schema_version')}; "
+            f"this prior_lab reads version {SCHEMA_VERSION}."
+        )
+    _require_attrs(tree, ROOT_ATTRS, "study")
+    if not tree.children:
+        raise InputError(f"The study {tree.attrs['name']!r} has no arms.")
+    task = str(tree.attrs["task"])
+    if task not in VARIABLES:
+        raise InputError(f"The study {tree.attrs['name']!r} is of an unknown task {task!r}; expected {_or(VARIABLES)}.")
+    if task == "contrastive":
+        _validate_variables("study", tree, BASELINES)
+    for name, arm in tree.children.items():
+        owner = f"arm {str(name)!r}"
+        _require_attrs(arm, ARM_ATTRS, owner)
+        _validate_variables(owner, arm, {**VARIABLES[task], **INFORMATION})
+        history = dict.fromkeys(("loss", VALIDATION[task]), ("seed", "step"))
+        if "step" in arm.coords or any(key in arm for key in history):
+            _validate_variables(owner, arm, history, partial=True)
+
+
+def save(tree: xr.DataTree, path: str | Path) -> None:
+    """Write a study as NetCDF: the file is whole, or what was there before stays.
+
+    Raises
+    ------
+    InputError : if the study does not fulfil the schema.
+    OSError : if the file cannot be written.
+    """
+    validate(tree)
+    with replacing(Path(path)) as temporary:
+        tree.to_netcdf(temporary, engine="h5netcdf")
+
+
+def load(path: str | Path) -> xr.DataTree:
+    """Read a study into memory.
+
+    Raises
+    ------
+    InputError : if the file is missing, is truncated, is no NetCDF file, or does not fulfil the schema.
+    """
+    if not Path(path).is_file():
+        raise InputError(f"There is no results file {str(path)!r}.")
+    try:
+        with xr.open_datatree(path, engine="h5netcdf") as file:
+            tree = file.load()
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise InputError(f"{str(path)!r} is not a whole NetCDF file of results: {error}") from error
+    validate(tree)
+    return tree
+
+
+def provenance() -> Provenance:
+    """Commit, package versions and hardware of this process; the commit is "unknown" outside a git checkout."""
+    versions = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            versions[package] = "unknown"
+    return Provenance(_commit(Path(__file__).parents[2]), json.dumps(versions), _hardware())
+
+
+def _require_attrs(node: xr.DataTree, names: Sequence[str], owner: str) -> None:
+    missing = [name for name in names if name not in node.attrs]
+    if missing:
+        raise InputError(f"The {owner} lacks the attributes {', '.join(missing)}.")
+
+
+def _validate_variables(
+    owner: str, node: xr.DataTree, expected: Mapping[str, tuple[str, ...]], *, partial: bool = False
+) -> None:
+    """Every variable is there, has its dimensions, their coordinates and units, and unless `partial` finite numbers."""
+    for key, dims in expected.items():
+        if key not in node:
+            raise InputError(f"The {owner} lacks the variable {key}({', '.join(dims)}).")
+        variable = node[key]
+        if variable.dims != dims:
+            raise InputError(f"The {owner} has {key}{variable.dims}; expected {key}({', '.join(dims)}).")
+        if "units" not in variable.attrs:
+            raise InputError(f"The variable {key} of the {owner} lacks the attribute units.")
+        if not partial and key not in PARTIAL and not np.isfinite(variable).all():
+            raise InputError(f"The variable {key} of the {owner} holds numbers that are not finite.")
+        missing = {*dims, *(["unit"] if "metric" in dims else [])} - set(variable.coords)
+        if missing:
+            raise InputError(f"The {owner} lacks the coordinates {', '.join(sorted(missing))}.")
+
+
+def _or(names: Iterable[str]) -> str:
+    return " or ".join(names)
+
+
+def _commit(checkout: Path) -> str:
+    """Commit of a checkout, never of a repository that merely surrounds an installed package."""
+    if not (checkout / ".git").exists():
+        return "unknown"
+    try:
+        command = ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _hardware() -> str:
+    import torch  # here, so that looking at a study does not load it
+
+    if torch.cuda.is_available():
+        return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}"
+    listed = Path("/proc/cpuinfo")
+    lines = listed.read_text().splitlines() if listed.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{os.cpu_count()} x {names[0] if names else platform.processor() or platform.machine()}"

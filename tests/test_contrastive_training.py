@@ -1,0 +1,98 @@
+"""The contrastive task in the one training loop; what every task shares is in `test_training.py`."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from test_contrastive_models import tiny as tiny_model
+from torch import Generator
+
+from prior_lab import zoo
+from prior_lab.__main__ import main
+from prior_lab.checkpoints import checkpoints
+from prior_lab.data import load_dataset
+from prior_lab.data.augmentation import Augmentation, track_table
+from prior_lab.errors import InputError
+from prior_lab.models import ContrastiveModel
+from prior_lab.objectives import nt_xent
+from prior_lab.orderings import OrderingName
+from prior_lab.tasks import ContrastiveExperiment, experiment_from_json, nt_xent_by_budget
+from prior_lab.tokens import TokenName
+from prior_lab.training import train
+
+
+def tiny(pictures: Path, ordering: OrderingName = "prior", tokens: TokenName = "gaussian") -> ContrastiveExperiment:
+    return ContrastiveExperiment(
+        tiny_model(ordering, tokens).config, data="folder", path=str(pictures), steps=4, batch_size=4, warmup_steps=2,
+        precision="32-true", log_every=2, validate_every=2,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("ordering", "tokens"), [("prior", "gaussian"), ("itd", "gaussian"), ("prior", "categorical"), ("prior", "ema-vq")]
+)
+def test_training_learns_to_tell_objects_apart(
+    pictures: Path, tmp_path: Path, ordering: OrderingName, tokens: TokenName
+) -> None:
+    """Two validation objects in two views each: a model that tells nothing has NT-Xent log 3."""
+    experiment = replace(
+        tiny(pictures, ordering, tokens), steps=120, batch_size=8, warmup_steps=20, log_every=120, validate_every=120,
+        average_decay=0.9, augmentation=Augmentation(colour=0.1, hue=0.0, grey=0.0),
+        learning_rate=1e-3 if tokens == "ema-vq" else 4e-3,
+    )  # fmt: skip
+    trained = train(experiment, tmp_path, progress=False)
+    assert isinstance(trained.model, ContrastiveModel)
+    assert trained.history[-1]["objective"] < math.log(15)
+    assert all(trained.history[-1][f"ntxent_{budget}"] < 0.7 * math.log(3) for budget in (3, 7))
+
+
+def test_a_resumed_run_ends_with_the_weights_of_one_that_never_stopped(pictures: Path, tmp_path: Path) -> None:
+    experiment = tiny(pictures, "itd")
+    whole = train(experiment, tmp_path / "whole", progress=False).model.state_dict()
+    train(experiment, tmp_path / "stopped", progress=False)
+    checkpoints(tmp_path / "stopped")[-1].unlink()
+    resumed = train(experiment, tmp_path / "stopped", progress=False).model.state_dict()
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_validation_is_nt_xent_of_one_pair_of_every_object(pictures: Path) -> None:
+    """With two frames of each object there is one batch: the objects' first frames and their second ones."""
+    data = load_dataset("folder", "all", path=pictures, size=32)
+    model = tiny_model().eval()
+    table = track_table(data)
+    projections = model.project(model.encode(data.images))
+    expected = nt_xent(projections[:, torch.cat([table[:, 0], table[:, 1]])], 0.2)
+    torch.testing.assert_close(torch.tensor(nt_xent_by_budget(model, data, 0.2)), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_an_experiment_survives_its_json(pictures: Path) -> None:
+    experiment = replace(tiny(pictures), temperature=0.07)
+    assert experiment_from_json(experiment.to_json()) == experiment
+    with pytest.raises(InputError, match="There is no task 'poetry'; choose reconstruction or contrastive"):
+        experiment_from_json('{"task": "poetry"}')
+
+
+def test_the_command_line_trains_a_contrastive_model_that_loads(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], generator: Generator
+) -> None:
+    settings = "--levels 3 --image-size 32 --width 32 --encoder-depth 1 --patches 12 --sides 4 8 --predictor-depth 1"
+    run = f"--steps 2 --batch-size 4 --validate-every 2 --colour 0.1 --out {tmp_path / 'run'}"
+    main(f"train --task contrastive --tokens ema-vq --data folder --path {pictures} {settings} {run}".split())
+    assert "validation NT-Xent  1: " in capsys.readouterr().out
+    model = zoo.load_contrastive(tmp_path / "run" / "model.safetensors")
+    assert len(model.encode(torch.rand(2, 3, 32, 32, generator=generator))) == 7
+    with pytest.raises(InputError, match="is contrastive: it encodes objects but has no decoder"):
+        zoo.load_autoencoder(tmp_path / "run" / "model.safetensors")
+    with pytest.raises(InputError, match="is an autoencoder; a contrastive model was expected"):
+        zoo.load_contrastive("household/reconstruction/td-gaussian")
+
+
+def test_more_pairs_than_objects_end_the_command_with_a_sentence(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["train", "--task", "contrastive", "--data", "folder", "--path", str(pictures), "--out", str(tmp_path)])
+    assert "A batch of 64 pairs needs as many objects" in capsys.readouterr().err
+    assert not checkpoints(tmp_path)
