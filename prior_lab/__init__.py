@@ -20,10 +20,19 @@ if TYPE_CHECKING:
     from prior_lab import figures, levels, paper, quality, results
     from prior_lab.data import ImageDataset, list_datasets, load_dataset
     from prior_lab.effective_information import information
-    from prior_lab.models import Autoencoder, AutoencoderConfig
+    from prior_lab.models import Autoencoder, AutoencoderConfig, ContrastiveConfig, ContrastiveModel
     from prior_lab.orderings import Code
-    from prior_lab.training import Experiment, train
-    from prior_lab.widgets import BudgetExplorer, InformationExplorer, LossPlot, explore, explore_information
+    from prior_lab.tasks import ContrastiveExperiment, ReconstructionExperiment
+    from prior_lab.training import train
+    from prior_lab.widgets import (
+        BudgetExplorer,
+        InformationExplorer,
+        LossPlot,
+        ProbeExplorer,
+        explore,
+        explore_information,
+        explore_probes,
+    )
     from prior_lab.zoo import list_models, list_studies, load_model, load_study
 
 __version__ = "0.1.0"
@@ -33,13 +42,18 @@ __all__ = [
     "AutoencoderConfig",
     "BudgetExplorer",
     "Code",
-    "Experiment",
+    "ContrastiveConfig",
+    "ContrastiveExperiment",
+    "ContrastiveModel",
     "ImageDataset",
     "InformationExplorer",
     "InputError",
     "LossPlot",
+    "ProbeExplorer",
+    "ReconstructionExperiment",
     "explore",
     "explore_information",
+    "explore_probes",
     "figures",
     "information",
     "levels",
@@ -60,12 +74,17 @@ _HOMES = {
     "AutoencoderConfig": "models",
     "BudgetExplorer": "widgets",
     "Code": "orderings",
-    "Experiment": "training",
+    "ContrastiveConfig": "models",
+    "ContrastiveExperiment": "tasks",
+    "ContrastiveModel": "models",
     "ImageDataset": "data",
     "InformationExplorer": "widgets",
     "LossPlot": "widgets",
+    "ProbeExplorer": "widgets",
+    "ReconstructionExperiment": "tasks",
     "explore": "widgets",
     "explore_information": "widgets",
+    "explore_probes": "widgets",
     "information": "effective_information",
     "list_datasets": "data",
     "list_models": "zoo",

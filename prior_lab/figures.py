@@ -6,7 +6,7 @@ Ito's palette, told apart with any common colour-vision deficiency, at least 3:1
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
@@ -31,6 +31,7 @@ PAPER_ORDERINGS = ("PRIOR", "MBOP-ITD", "MBOP-TD")
 SPARE_COLOURS = ("#B8860B", "#7F7F7F")
 
 INK, GRID, AXIS = "#3c4043", "#e4e7eb", "#b0b7c0"
+Curve = Literal["quality", "accuracy"]
 FONT = "Inter, system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
 
@@ -91,17 +92,21 @@ def house_template() -> go.layout.Template:
 # ---------------------------------------------------------------- the numbers behind the curves
 
 
-def study_arms(study: xr.DataTree) -> dict[str, xr.DataTree]:
+def study_arms(study: xr.DataTree, variable: Curve = "quality") -> dict[str, xr.DataTree]:
     """The arms of a study by label, in display order; the token kind joins the label where a study has several.
+
+    Parameters
+    ----------
+    variable : what the arms are looked at for: "accuracy" in contrastive studies.
 
     Raises
     ------
-    InputError : if the study has no arm with a quality curve.
+    InputError : if the study has no arm with such a curve.
     """
-    nodes = [node for node in study.children.values() if "quality" in node]
+    nodes = [node for node in study.children.values() if variable in node]
     if not nodes:
-        name = study.attrs.get("name", study.name)
-        raise InputError(f"The study {name!r} has no arm with a quality curve; load one with prior_lab.load_study.")
+        name, curve = study.attrs.get("name", study.name), f"{'an' if variable == 'accuracy' else 'a'} {variable} curve"
+        raise InputError(f"The study {name!r} has no arm with {curve}; load one with prior_lab.load_study.")
     rank = {ordering: position for position, ordering in enumerate(COLOURS)}
     nodes.sort(key=lambda node: rank.get(node.attrs["ordering"], len(rank)))
     several_kinds = len({node.attrs.get("token_kind") for node in nodes}) > 1
@@ -111,14 +116,14 @@ def study_arms(study: xr.DataTree) -> dict[str, xr.DataTree]:
     }
 
 
-def study_groups(study: xr.DataTree) -> dict[str, dict[str, xr.DataTree]]:
+def study_groups(study: xr.DataTree, variable: Curve = "quality") -> dict[str, dict[str, xr.DataTree]]:
     """The arms that are looked at together, by the group's name and the arm's ordering.
 
     A group is a token kind with the orderings of the paper; where a kind has others too, a second group holds PRIOR and
     these, which take it apart.
     """
     kinds: dict[str, dict[str, xr.DataTree]] = {}
-    for node in study_arms(study).values():
+    for node in study_arms(study, variable).values():
         kind = str(node.attrs.get("token_kind"))
         kinds.setdefault(TOKEN_LABELS.get(kind, kind), {})[node.attrs["ordering"]] = node
     groups = {}
@@ -151,15 +156,34 @@ def curve_table(study: xr.DataTree | xr.Dataset, group: str | None = None) -> xr
     ------
     InputError : if the study has no such group.
     """
-    if isinstance(study, xr.Dataset):
-        return study
-    arms = study_arms(study)
+    return study if isinstance(study, xr.Dataset) else _side_by_side(study, group, "quality")
+
+
+def accuracy_table(study: xr.DataTree, group: str | None = None) -> xr.Dataset:
+    """The accuracy of every arm's probes side by side, and the baselines: `curve_table` of a contrastive study.
+
+    Returns
+    -------
+    Dataset with `accuracy(ordering, taxonomy, budget)`, `interval(ordering, taxonomy, budget, bound)`,
+    `baseline_accuracy(baseline, taxonomy)` and `baseline_interval(baseline, taxonomy, bound)`.
+
+    Raises
+    ------
+    InputError : if the study has no accuracies, or no such group.
+    """
+    table = _side_by_side(study, group, "accuracy")
+    baselines = study.to_dataset()[["baseline_accuracy", "baseline_interval"]]
+    return table.merge(baselines, join="exact", combine_attrs="drop")
+
+
+def _side_by_side(study: xr.DataTree, group: str | None, variable: Curve) -> xr.Dataset:
+    arms = study_arms(study, variable)
     if group is not None:
-        groups = study_groups(study)
+        groups = study_groups(study, variable)
         require(group, groups, "group of arms")
         arms = groups[group]
     columns = [
-        xr.Dataset({"quality": node["quality"].mean("seed"), "interval": node["quality_interval"].mean("seed")})
+        xr.Dataset({variable: node[variable].mean("seed"), "interval": node[f"{variable}_interval"].mean("seed")})
         for node in arms.values()
     ]
     index = xr.DataArray(list(arms), dims="ordering", name="ordering")
@@ -283,6 +307,48 @@ def _add_cursor(figure: go.Figure, colours: list[str]) -> None:
     figure.add_shape(type="line", xref="x", yref="paper", x0=1, x1=1, y0=0, y1=1, layer="below",
                      line={"color": AXIS, "width": 1.5})  # fmt: skip
     figure.add_annotation(x=0, y=1, xref="x", yref="paper", yanchor="bottom", showarrow=False, font={"size": 12})
+
+
+# ---------------------------------------------------------------- accuracy against budget
+
+
+def accuracy_curves(
+    study: xr.DataTree, taxonomy: str, group: str | None = None, *, paper: xr.DataArray | None = None
+) -> go.Figure:
+    """Accuracy of linear probes against budget [%]: a line and a 95 % interval per ordering, baselines as thin lines.
+
+    Parameters
+    ----------
+    study : a contrastive study.
+    taxonomy : one of its label levels.
+    group : one of `study_groups(study, "accuracy")`, such as "Gaussian"; all arms, if not given.
+    paper : numbers to compare with [%], dims (ordering, taxonomy, budget), such as one token kind of
+        `prior_lab.paper.table4()`, drawn hollow and dotted: they are of other data.
+
+    Raises
+    ------
+    InputError : if the study has no such label level or group.
+    """
+    table = accuracy_table(study, group)
+    require(taxonomy, table.taxonomy.values, "label level")
+    figure = go.Figure(layout={"template": house_template()})
+    budgets = table.budget.values
+    for position, label in enumerate(str(label) for label in table.ordering.values):
+        arm = 100 * table[["accuracy", "interval"]].sel(ordering=label, taxonomy=taxonomy)
+        low, high = (arm.interval.sel(bound=bound).values for bound in ("low", "high"))
+        band, line = _arm_traces(label, colour_of(label, position))
+        band.update(x=np.concatenate([budgets, budgets[::-1]]), y=np.concatenate([low, high[::-1]]))
+        line.update(x=budgets, y=arm.accuracy.values, hovertemplate=f"%{{y:.1f}} %<extra>{label}</extra>")
+        figure.add_traces([band, line])
+    for name in table.baseline.values:
+        value = 100 * float(table.baseline_accuracy.sel(baseline=name, taxonomy=taxonomy))
+        figure.add_hline(value, line={"color": AXIS, "width": 1.2, "dash": "dash"}, annotation={"text": str(name)})
+    if paper is not None:
+        require(taxonomy, paper.taxonomy.values, "label level", "reference")
+        figure.add_traces(_reference_traces(paper.sel(taxonomy=taxonomy), "accuracy"))
+    figure.update_xaxes(**_budget_axis(budgets), title_text="tokens in the prefix (budget)")
+    figure.update_yaxes(title_text=f"accuracy of linear probes, {taxonomy} [%]", rangemode="tozero")
+    return figure
 
 
 # ---------------------------------------------------------------- information

@@ -1,0 +1,100 @@
+"""Where images lie in a map of their features at every budget, and which objects are next to each other.
+
+A map shows the two principal axes of the objects' mean features, and frames are drawn on the axes of the objects. The
+axes of one budget have nothing to do with those of another, so each map is turned, and mirrored where that helps, onto
+the one before (orthogonal Procrustes; Schoenemann 1966, Psychometrika 31:1): what still moves is the embedding.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from jaxtyping import Float, Int
+
+NEIGHBOURS = 8
+
+Features = Float[np.ndarray, "image feature"]
+Owners = Int[np.ndarray, "image"]
+
+
+@dataclass(frozen=True, eq=False)
+class Embedding:
+    """Maps and neighbours at every budget.
+
+    Attributes
+    ----------
+    objects, images : places; objects lie in the middle of their frames, one root mean square from the origin.
+    neighbours : the objects next to each object, the nearest first: fewer than eight where there are few objects.
+    """
+
+    objects: Float[np.ndarray, "budget object 2"]
+    images: Float[np.ndarray, "budget image 2"]
+    neighbours: Int[np.ndarray, "budget object neighbour"]
+
+    @classmethod
+    def of(cls, features: Features, owners: Owners, sizes: Sequence[int]) -> Self:
+        """The embedding of features whose first columns are those of a shorter prefix.
+
+        Parameters
+        ----------
+        owners : the object of every image, from 0, each with a frame at least.
+        sizes : columns of each budget, ascending.
+        """
+        features = standardised(features)
+        means = object_means(features, owners)
+        places: list[tuple[np.ndarray, np.ndarray]] = []
+        near = []
+        for size in sizes:
+            spread, flat = _map(features[:, :size], means[:, :size])
+            turn = rotation(flat, places[-1][0]) if places else _upright(flat)
+            places.append((flat @ turn, spread @ turn))
+            near.append(nearest(means[:, :size]))
+        objects, images = (np.stack(found).astype(np.float32) for found in zip(*places, strict=True))
+        return cls(objects, images, np.stack(near).astype(np.int32))
+
+
+def standardised(features: Features) -> Features:
+    """Every column with mean 0 and variance 1; one that is always the same with 0."""
+    centred = features - features.mean(0)
+    spread = centred.std(0)
+    return centred / np.where(spread > 1e-6 * np.abs(features).max(0), spread, np.inf)
+
+
+def object_means(features: Features, owners: Owners) -> Float[np.ndarray, "object feature"]:
+    """The mean over each object's frames."""
+    order = np.argsort(owners, kind="stable")
+    _, starts, counts = np.unique(owners[order], return_index=True, return_counts=True)
+    return np.add.reduceat(features[order], starts) / counts[:, None].astype(features.dtype)
+
+
+def nearest(means: Float[np.ndarray, "object feature"], count: int = NEIGHBOURS) -> Int[np.ndarray, "object neighbour"]:
+    """The other objects whose features have the largest cosine with an object's, the nearest first."""
+    norms = np.linalg.norm(means, axis=1, keepdims=True)
+    units = means / np.where(norms > 0, norms, 1)
+    cosine = units @ units.T
+    np.fill_diagonal(cosine, -np.inf)
+    return np.argsort(-cosine, axis=1, kind="stable")[:, : min(count, len(means) - 1)]
+
+
+def rotation(places: Float[np.ndarray, "object 2"], onto: Float[np.ndarray, "object 2"]) -> Float[np.ndarray, "2 2"]:
+    """The rotation, with or without a reflection, that brings places nearest to others."""
+    left, _, right = np.linalg.svd(places.T @ onto)
+    return left @ right
+
+
+def _map(features: Features, means: Float[np.ndarray, "object feature"]) -> tuple[np.ndarray, np.ndarray]:
+    """Places of images and of objects on the objects' first two principal axes, in one scale."""
+    middle = means.mean(0)
+    _, _, axes = np.linalg.svd(means - middle, full_matrices=False)
+    axes = np.pad(axes[:2], ((0, 2 - len(axes[:2])), (0, 0)))
+    flat = (means - middle) @ axes.T
+    scale = np.sqrt(np.square(flat).sum(1).mean())
+    scale = scale if scale > 0 else 1.0
+    return (features - middle) @ axes.T / scale, flat / scale
+
+
+def _upright(places: Float[np.ndarray, "object 2"]) -> Float[np.ndarray, "2 2"]:
+    """Signs of the axes that do not depend on those of features: what lies farthest out is at the right and on top."""
+    farthest = np.abs(places).argmax(0)
+    return np.diag(np.where(places[farthest, [0, 1]] < 0, -1, 1)).astype(places.dtype)

@@ -1,0 +1,310 @@
+"""Slide through budgets: accuracies of probes, the map of their features, neighbours and confusions, linked.
+
+>>> explorer = prior_lab.explore_probes(study)
+>>> explorer                           # as the last line of a cell: shows itself
+>>> explorer.budget = 15               # what an attribute is set to, the widget shows
+>>> explorer.taxonomy = "fine"
+>>> explorer.select("armchair")
+>>> print(explorer.summary())          # the numbers on screen
+"""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from threading import RLock
+from typing import Any
+
+import ipywidgets
+import numpy as np
+import xarray as xr
+
+from prior_lab import figures
+from prior_lab.errors import InputError
+from prior_lab.widgets.probes import telling
+from prior_lab.widgets.probes.arms import ProbedArm
+from prior_lab.widgets.probes.canvas import ProbeCanvas
+from prior_lab.widgets.probes.images import ProbedImages
+from prior_lab.widgets.probes.state import ProbeState, View
+from prior_lab.widgets.reporting import reported
+
+SETTINGS = ("taxonomy", "budget", "selected", "view", "paper")
+KEPT = 9  # arms whose embedding is kept: that of 2,000 images takes 120 kB
+
+
+def explore_probes(
+    study: xr.DataTree,
+    images: object = None,
+    *,
+    taxonomy: str | None = None,
+    budget: int | None = None,
+    arm: str | None = None,
+    group: str | None = None,
+) -> "ProbeExplorer":
+    """Slide the budget and see what linear probes, neighbours and a map of the features make of it.
+
+    Images are encoded when an arm's map is first looked at: some seconds for each arm.
+
+    Parameters
+    ----------
+    study : a contrastive study of `prior_lab.load_study`.
+    images : the data set that it was measured on; the test split of the study's own, if not given.
+    taxonomy : the label level shown first; the coarsest, if not given.
+    budget : tokens in the prefix; the middle one of the study's, if not given.
+    arm : the ordering whose model is shown first, such as "PRIOR"; the first one, if not given.
+    group : a token kind, one of `figures.study_groups(study, "accuracy")`; the first one, if not given.
+
+    Returns
+    -------
+    An object that shows itself as the last line of a cell.
+
+    Raises
+    ------
+    InputError : if the study is of another task, or the images, the label level, the budget, the arm or the group do
+        not fit.
+    """
+    task, name = study.attrs.get("task"), study.attrs.get("name", study.name)
+    if task != "contrastive":
+        raise InputError(f"The study {name!r} is of the task {task}; explore_probes shows contrastive studies.")
+    groups = figures.study_groups(study, "accuracy")
+    state = _start(groups, taxonomy, budget, arm, group)
+    if images is None:
+        import prior_lab
+
+        images = prior_lab.load_dataset(study.attrs["dataset"], split="test")
+    return ProbeExplorer(study, ProbedImages.of(images, groups[state.group][state.arm]), state)
+
+
+def _start(
+    groups: Mapping[str, Mapping[str, xr.DataTree]],
+    taxonomy: str | None,
+    budget: int | None,
+    arm: str | None,
+    group: str | None,
+) -> ProbeState:
+    """What is shown first; what is not given is the first there is, and the middle budget."""
+    group = next(iter(groups)) if group is None else group
+    figures.require(group, groups, "group of arms")
+    nodes = groups[group]
+    arm = next(iter(nodes)) if arm is None else arm
+    figures.require(arm, nodes, "model", "group")
+    taxonomies = tuple(str(level) for level in nodes[arm]["taxonomy"].to_numpy())
+    budgets = tuple(int(value) for value in nodes[arm]["budget"].to_numpy())
+    return ProbeState(
+        groups={label: tuple(arms) for label, arms in groups.items()},
+        taxonomies=taxonomies,
+        budgets=budgets,
+        group=group,
+        arm=arm,
+        taxonomy=taxonomies[0] if taxonomy is None else taxonomy,
+        budget=budgets[len(budgets) // 2] if budget is None else budget,
+    )
+
+
+class ProbeExplorer:
+    """Accuracies, a map, neighbours and confusions at a budget; made by `explore_probes`.
+
+    Attributes
+    ----------
+    study : what is shown.
+    images : that probes were tested on.
+    state : arm, label level, budget and object, as a plain object.
+    canvas : the widget with everything in it.
+    widget : the same, framed.
+    """
+
+    def __init__(self, study: xr.DataTree, images: ProbedImages, state: ProbeState) -> None:
+        self.study, self.images, self.state = study, images, state
+        self._lock = RLock()  # the browser's messages may be handled in a thread of their own
+        self._nodes = figures.study_groups(study, "accuracy")
+        self._open = lru_cache(maxsize=KEPT)(lambda name: ProbedArm(study.children[name], images))
+        self._is_shown = False  # whether a browser draws; until then, nothing is encoded for it
+        self.canvas = self._make_canvas()
+        self.widget = ipywidgets.VBox([self.canvas]).add_class("prior-lab")
+        self._show_answers()
+        self.canvas.observe(self._changed, ["group", "arm", *SETTINGS])
+        self.canvas.on_msg(self._asked)
+
+    # ------------------------------------------------------------ what a user sets and reads
+
+    @property
+    def budget(self) -> int:
+        """Tokens in the prefix; set it to move the slider."""
+        return self.state.budget
+
+    @budget.setter
+    def budget(self, budget: int) -> None:
+        figures.require(budget, self.state.budgets, "budget")
+        self._set("budget", int(budget))
+
+    @property
+    def taxonomy(self) -> str:
+        """Label level; set it to look at another."""
+        return self.state.taxonomy
+
+    @taxonomy.setter
+    def taxonomy(self, taxonomy: str) -> None:
+        self._set("taxonomy", taxonomy)
+
+    @property
+    def view(self) -> View:
+        """What the map is made of: "objects", "pictures" of them, or "frames"."""
+        return self.state.view
+
+    @view.setter
+    def view(self, view: View) -> None:
+        self._set("view", view)
+
+    @property
+    def paper(self) -> bool:
+        """Whether the paper's numbers, of other data, stand beside the study's."""
+        return self.state.paper
+
+    @paper.setter
+    def paper(self, is_shown: bool) -> None:
+        self._set("paper", bool(is_shown))
+
+    @property
+    def arm(self) -> str:
+        """Ordering of the arm whose map, neighbours and confusions are shown; set it to look at another."""
+        return self.state.arm
+
+    @arm.setter
+    def arm(self, ordering: str) -> None:
+        figures.require(ordering, self.state.groups[self.group], "model", "group")
+        self.canvas.arm = ordering
+
+    @property
+    def group(self) -> str:
+        """The token kind whose arms are shown, one of `figures.study_groups`; set it to look at another."""
+        return self.state.group
+
+    @group.setter
+    def group(self, group: str) -> None:
+        arm = self.state.arm_in(group)
+        with self.canvas.hold_sync(), self.canvas.hold_trait_notifications():
+            self.canvas.group, self.canvas.arm = group, arm
+
+    @property
+    def selected(self) -> str:
+        """The object whose neighbours are shown."""
+        return self.images.names[self.state.selected]
+
+    def select(self, name: str) -> None:
+        """Show the neighbours of an object, by its name in words or in full.
+
+        Raises
+        ------
+        InputError : if there is no such object.
+        """
+        self.canvas.selected = self.images.find(name)
+
+    @property
+    def table(self) -> xr.Dataset:
+        """Accuracies of the group's arms with their intervals, and the baselines, as `figures.accuracy_table` tells."""
+        return figures.accuracy_table(self.study, self.group)
+
+    def summary(self) -> str:
+        """The numbers on screen, as text; neighbours need the model, which is loaded if that is still to be done."""
+        state, arm = self.state, self._arm
+        if arm.has_model:
+            self._embedded()
+        step = f"step {state.budgets.index(state.budget) + 1} of {len(state.budgets)}"
+        lines = [
+            f"{self.study.attrs['name']}: {state.group}, budget {state.budget} of {state.budgets[-1]} tokens ({step})"
+        ]
+        lines += ["", f"accuracy of linear probes, level {state.taxonomy} [%] (mean and 95 % interval)"]
+        lines += telling.accuracy_text(self.study, state.group, state.taxonomy, state.budget, with_paper=state.paper)
+        lines += ["", f"{arm.whose}: {telling.confusion_text(self.images, arm, state.taxonomy, state.budget)}"]
+        return "\n".join([*lines, *telling.object_text(self.images, arm, state.selected, state.taxonomy, state.budget)])
+
+    def __repr__(self) -> str:
+        """What a notebook stores where the live widget was."""
+        state = self.state
+        chosen = f"{state.arm}, level {state.taxonomy}, {state.budget} of {state.budgets[-1]} tokens, {self.selected}"
+        return f"ProbeExplorer({self.study.attrs['name']}; {state.group}; {chosen})"
+
+    def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
+        return {**self.widget._repr_mimebundle_(**options), "text/plain": repr(self)}
+
+    # ------------------------------------------------------------ keeping browser and state in step
+
+    @property
+    def _arm(self) -> ProbedArm:
+        return self._open(self._nodes[self.state.group][self.state.arm].name)  # groups share arms
+
+    def _set(self, name: str, value: object) -> None:
+        """Set what is checked first, so that a wrong value leaves browser and state as they were."""
+        setattr(self.state, name, value)
+        setattr(self.canvas, name, value)
+
+    def _make_canvas(self) -> ProbeCanvas:
+        state = self.state
+        return ProbeCanvas(
+            scene=telling.scene_for_browser(self.images, state.groups, state.budgets),
+            curves={group: telling.curves_for_browser(self.study, group) for group in state.groups},
+            owners=self.images.owners.astype("<i4").tobytes(),
+            group=state.group,
+            arm=state.arm,
+            **{name: getattr(state, name) for name in SETTINGS},
+        )
+
+    def _embedded(self) -> ProbedArm:
+        """The shown arm with its embedding, and a notice while it is made."""
+        with self._lock:
+            arm = self._arm
+            if not arm.is_embedded:
+                count = len(self.images.owners)
+                self.canvas.notice = f"Encoding {count:,} images with {arm.label}: this takes some seconds, once."
+                try:
+                    _ = arm.embedding
+                finally:
+                    self.canvas.notice = ""
+            return arm
+
+    def _show_answers(self) -> None:
+        """What the shown arm's probes say, which takes no model."""
+        arm, state = self._arm, self.state
+        confusions = {
+            level: [arm.confusion(level, budget).for_browser() for budget in state.budgets]
+            for level in state.taxonomies
+        }
+        with self.canvas.hold_sync():
+            self.canvas.said = arm.said.astype("<i2").tobytes()
+            self.canvas.answers = {"of": [state.group, state.arm], "whose": arm.whose, "confusions": confusions}
+
+    def _show_map(self) -> None:
+        """Where the shown arm's model puts the images, in one message; or why there is no map."""
+        of = [self.state.group, self.state.arm]
+        if not self._arm.has_model:
+            self.canvas.map = {"of": of, "missing": telling.no_model(self._arm)}
+            return
+        try:
+            found = self._embedded().embedding
+        except Exception:
+            self.canvas.map = {"of": of, "missing": f"There is no map of {self.arm}: its model could not be read."}
+            raise
+        with self.canvas.hold_sync():
+            self.canvas.places = np.concatenate([found.objects, found.images], axis=1).astype("<f4").tobytes()
+            self.canvas.neighbours = found.neighbours.astype("<i4").tobytes()
+            self.canvas.map = {"of": of, "missing": ""}
+
+    @reported
+    def _changed(self, change: Mapping[str, Any]) -> None:
+        """Something else was chosen, in the browser or by an attribute of this object."""
+        if change["name"] in SETTINGS:
+            setattr(self.state, change["name"], change["new"])
+            return
+        chosen = (self.canvas.group, self.canvas.arm)
+        if chosen == (self.state.group, self.state.arm):  # both have changed, and this is the second
+            return
+        self.state.group, self.state.arm = chosen
+        self._show_answers()
+        if self._is_shown:
+            self._show_map()
+
+    @reported
+    def _asked(self, _: object, request: Mapping[str, str], __: object) -> None:
+        """The browser has drawn the frame and waits for pictures and map."""
+        if request == {"action": "ready"}:
+            self._is_shown = True
+            self.canvas.sheet = self.canvas.sheet or self.images.sheet()
+            self._show_map()

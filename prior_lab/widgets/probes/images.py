@@ -1,0 +1,145 @@
+"""The test images as the probe explorer shows them: objects with names, labels and thumbnails."""
+
+import io
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Int64, UInt8
+from PIL import Image
+
+from prior_lab.data import ImageDataset
+from prior_lab.errors import InputError
+from prior_lab.widgets.pictures import readable
+
+SIDE = 64  # pixels of a thumbnail; a multiple of the 16 that JPEG encodes as one, so that neighbours do not bleed
+SUGGESTIONS = 3
+
+
+@dataclass(frozen=True, eq=False)
+class ProbedImages:
+    """The images that probes were tested on.
+
+    Attributes
+    ----------
+    dataset : the images, several frames of each object.
+    taxonomies : label levels that were probed, coarse to fine.
+    labels : of every image, by its number among `label_names`; -1 where there is none.
+    label_names : of every level.
+    """
+
+    dataset: ImageDataset
+    taxonomies: tuple[str, ...]
+    labels: Int64[np.ndarray, "image taxonomy"]
+    label_names: tuple[tuple[str, ...], ...]
+
+    @classmethod
+    def of(cls, source: object, arm: xr.DataTree) -> Self:
+        """The images that an arm's probes were tested on.
+
+        Raises
+        ------
+        InputError : if this is no data set, or another one.
+        """
+        if not isinstance(source, ImageDataset):
+            kind = type(source).__name__
+            raise InputError(
+                f"Probes are compared with labels, so give a data set of prior_lab.load_dataset; got {kind}."
+            )
+        taxonomies = tuple(str(taxonomy) for taxonomy in arm["taxonomy"].to_numpy())
+        missing = [taxonomy for taxonomy in taxonomies if taxonomy not in source.taxonomies]
+        if missing:
+            raise InputError(f"The study tells the labels of level {missing[0]} apart, which these images do not have.")
+        if len(source) != arm.sizes["image"]:
+            raise InputError(f"The study was measured on {arm.sizes['image']:,} images, and these are {len(source):,}.")
+        shown = {source.object_names[number] for number in source.objects.unique().tolist()}
+        if shown != {str(name) for name in arm["object"].to_numpy()}:
+            raise InputError("These images show other objects than those that the study was measured on.")
+        columns = [source.taxonomies.index(taxonomy) for taxonomy in taxonomies]
+        names = tuple(source.label_names[column] for column in columns)
+        return cls(source, taxonomies, source.labels[:, columns].numpy(), names)
+
+    @cached_property
+    def owners(self) -> Int64[np.ndarray, "image"]:
+        """The object of every image: objects are numbered from 0 without gaps."""
+        return np.unique(self.dataset.objects.numpy(), return_inverse=True)[1].astype(np.int64)
+
+    @cached_property
+    def firsts(self) -> Int64[np.ndarray, "object"]:
+        """The first frame of every object; its labels are the object's."""
+        return np.unique(self.owners, return_index=True)[1].astype(np.int64)
+
+    @cached_property
+    def full_names(self) -> tuple[str, ...]:
+        """The objects' names in the data set."""
+        return tuple(self.dataset.object_names[number] for number in self.dataset.objects.numpy()[self.firsts])
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The objects' names in words, in full where several would read the same."""
+        words = [readable(name) for name in self.full_names]
+        times = Counter(words)
+        return tuple(word if times[word] == 1 else name for word, name in zip(words, self.full_names, strict=True))
+
+    def find(self, name: str) -> int:
+        """The object of a name, in words or in full.
+
+        Raises
+        ------
+        InputError : if there is none, with names that are spelt alike.
+        """
+        for known in (self.names, self.full_names):
+            if name in known:
+                return known.index(name)
+        alike = get_close_matches(str(name), self.names, SUGGESTIONS, cutoff=0.0)
+        raise InputError(f"There is no object {name!r} in these images; spelt most alike are {', '.join(alike)}.")
+
+    def label(self, thing: int, taxonomy: str) -> str:
+        """An object's label, or "" where it has none."""
+        column = self.taxonomies.index(taxonomy)
+        number = int(self.labels[self.firsts[thing], column])
+        return self.label_names[column][number] if number >= 0 else ""
+
+    def frames(self, thing: int) -> Int64[np.ndarray, "frame"]:
+        """The images of an object."""
+        return np.flatnonzero(self.owners == thing)
+
+    @property
+    def columns(self) -> int:
+        """Thumbnails in a line of the sheet."""
+        return int(np.ceil(np.sqrt(len(self.dataset))))
+
+    def sheet(self) -> bytes:
+        """All images as thumbnails on one JPEG, line by line."""
+        pictures = self.dataset.images.permute(0, 2, 3, 1).numpy()
+        columns, lines = self.columns, -(-len(pictures) // self.columns)
+        tiles = np.zeros((lines * columns, SIDE, SIDE, 3), np.uint8)
+        tiles[: len(pictures)] = [_thumbnail(picture) for picture in pictures]
+        rows = tiles.reshape(lines, columns, SIDE, SIDE, 3).transpose(0, 2, 1, 3, 4)
+        sheet = Image.fromarray(rows.reshape(lines * SIDE, columns * SIDE, 3))
+        buffer = io.BytesIO()
+        sheet.save(buffer, "JPEG", quality=90)
+        return buffer.getvalue()
+
+
+def _thumbnail(picture: UInt8[np.ndarray, "h w channel"]) -> UInt8[np.ndarray, "side side 3"]:
+    if picture.shape == (SIDE, SIDE, 3):
+        return picture
+    image = Image.fromarray(picture if picture.shape[2] == 3 else picture[..., 0])
+    return np.asarray(image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.LANCZOS))
+
+
+def parents(labels: Int64[np.ndarray, "image taxonomy"], counts: Sequence[int]) -> list[Int64[np.ndarray, "_"]]:
+    """The coarsest label of every label of every level, as images show them together; -1 for one that none shows."""
+    found = []
+    for column, count in enumerate(counts):
+        above = np.full(count, -1)
+        known = labels[:, column] >= 0
+        above[labels[known, column]] = labels[known, 0]
+        found.append(above)
+    return found

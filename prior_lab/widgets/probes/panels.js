@@ -1,0 +1,128 @@
+// What stands around the map: its legend, what the pointer is on, the selected object with its neighbours, confusions.
+
+const NONE = "no label";
+
+function mapLegend(labels, palette, enter) {
+  const entries = labels.map((label, i) => make("span", { onpointerenter: () => enter(i), onpointerleave: () => enter(null) },
+    make("i", { style: `background:${palette[i]}` }), label));
+  return make("div", { class: "pl-labels" }, ...entries);
+}
+
+// Beside a point of the map: its picture and all its labels.
+class HoverCard {
+  constructor(sheet, taxonomies) {
+    Object.assign(this, { sheet, taxonomies, tile: sheet.tile(), words: make("div") });
+    this.node = make("div", { class: "pl-card", hidden: "" }, this.tile, this.words);
+  }
+  show(object, image, [x, y], width) {
+    this.sheet.put(this.tile, image, object.name);
+    const lines = this.taxonomies.map(({ name, labels }, level) => [name, labels[object.labels[level]] ?? NONE]);
+    this.words.replaceChildren(make("b", {}, object.name), make("dl", {}, ...lines.map(([name, label]) => make("div", {}, make("dt", {}, name), make("dd", {}, label)))));
+    const isLeft = x > width / 2;
+    Object.assign(this.node.style, { left: isLeft ? "" : `${x + 16}px`, right: isLeft ? `${width - x + 16}px` : "", top: `${Math.max(4, y - 48)}px` });
+    this.node.hidden = false;
+  }
+  hide() {
+    this.node.hidden = true;
+  }
+}
+
+class ObjectPanel {
+  constructor({ objects, firsts, taxonomies }, sheet, choose) {
+    Object.assign(this, { objects, firsts, taxonomies, sheet, choose });
+    this.picker = chooser("object", (value) => choose(+value));
+    const groups = objects.map(({ name, labels }, i) => [i, name, taxonomies[0].labels[labels[0]] ?? NONE]);
+    this.picker.fill(groups.sort((a, b) => a[2].localeCompare(b[2]) || a[1].localeCompare(b[1])));
+    this.tile = sheet.tile();
+    this.words = make("div", { class: "pl-says" });
+    this.heading = make("div", { class: "pl-heading" });
+    this.row = make("div", { class: "pl-near" });
+    this.node = make("section", { class: "pl-object" },
+      make("div", { class: "pl-chosen" }, make("div", { class: "pl-heading" }, "Selected object"), this.picker.node, make("div", { class: "pl-self" }, this.tile, this.words)),
+      make("div", { class: "pl-others" }, this.heading, this.row));
+  }
+
+  label(object, level) {
+    return this.taxonomies[level].labels[this.objects[object].labels[level]];
+  }
+
+  // `said` are the labels that the probe gives the object's frames; `near` its neighbours, or null where there are none.
+  show({ selected, level, said, near, missing }) {
+    this.picker.show(String(selected));
+    this.sheet.put(this.tile, this.firsts[selected], this.objects[selected].name);
+    this.tell(selected, level, said);
+    if (near) return this.neighbours(selected, level, near);
+    this.heading.replaceChildren("Nearest objects");
+    this.row.replaceChildren(make("p", { class: "pl-note" }, missing || "Once the images are encoded, the nearest objects stand here."));
+  }
+
+  tell(selected, level, said) {
+    const { name, labels } = this.taxonomies[level];
+    const truth = this.objects[selected].labels[level];
+    const counts = new Map();
+    for (const label of said) if (label >= 0) counts.set(label, (counts.get(label) ?? 0) + 1);
+    const rows = [...counts].sort((a, b) => b[1] - a[1]).slice(0, 3);
+    const kind = (label) => (truth < 0 ? "" : label === truth ? "pl-right" : "pl-wrong");
+    this.words.replaceChildren(make("div", {}, make("small", {}, name), make("b", {}, this.label(selected, level) ?? `no label of level ${name}`)),
+      make("div", {}, make("small", {}, `the probe says, of ${plural(said.length, "frame")}`),
+        ...rows.map(([label, count]) => make("span", { class: kind(label) }, labels[label], make("em", {}, `${count}`)))));
+  }
+
+  neighbours(selected, level, near) {
+    const truth = this.label(selected, level);
+    const alike = (other) => this.label(other, level) === truth;
+    const shared = near.filter(alike).length;
+    this.heading.replaceChildren(truth === undefined ? "Nearest objects" : `Nearest objects: ${shared} of ${near.length} are ${truth}`);
+    if (this.row.querySelectorAll(".pl-neighbour").length !== near.length) this.row.replaceChildren(...near.map(() => this.neighbour()));
+    near.forEach((other, place) => {
+      const node = this.row.children[place];
+      const [tile, words] = node.children;
+      const label = this.label(other, level);
+      const known = truth !== undefined && label !== undefined;
+      node.className = `pl-neighbour ${known ? (alike(other) ? "pl-right" : "pl-wrong") : ""}`;
+      node.title = this.objects[other].name;
+      node.dataset.object = other;
+      this.sheet.put(tile, this.firsts[other], `${this.objects[other].name}, ${label ?? NONE}`);
+      words.textContent = label ?? NONE;
+    });
+  }
+
+  neighbour() {
+    return make("button", { ...QUIET, type: "button", onclick: ({ currentTarget }) => this.choose(+currentTarget.dataset.object) }, this.sheet.tile(), make("span"));
+  }
+}
+
+class ConfusionPanel {
+  constructor(taxonomies) {
+    this.taxonomies = taxonomies;
+    this.heading = make("div", { class: "pl-heading" });
+    this.note = make("div", { class: "pl-note" });
+    this.body = make("div");
+    this.node = make("section", { class: "pl-confusion" }, this.heading, this.note, this.body);
+  }
+
+  show(found, level, whose) {
+    const { labels } = this.taxonomies[level];
+    const wrong = found.total - found.right;
+    this.heading.replaceChildren(`What the probe of ${whose} takes for what`);
+    const near = found.near ? `; ${found.near.toLocaleString("en-US")} of the ${wrong.toLocaleString("en-US")} others stay within the right ${this.taxonomies[0].name} label` : "";
+    this.note.replaceChildren(`${found.right.toLocaleString("en-US")} of ${plural(found.total, "frame")} right${near}.${found.matrix ? " Rows are labels, columns what the probe says." : ""}`);
+    this.body.replaceChildren(found.matrix ? this.matrix(found.matrix, labels) : this.list(found.rows, labels));
+  }
+
+  matrix(counts, labels) {
+    const cell = (count, sum, isRight) => make("td", { class: isRight ? "pl-right" : "pl-wrong", style: `--share:${sum ? Math.round((100 * count) / sum) : 0}%` }, count ? `${count}` : "");
+    const rows = counts.map((row, truth) => {
+      const sum = row.reduce((a, b) => a + b, 0);
+      return make("tr", {}, make("th", { scope: "row" }, labels[truth]), ...row.map((count, said) => cell(count, sum, truth === said)));
+    });
+    return make("table", { class: "pl-matrix" }, make("tr", {}, make("td"), ...labels.map((label) => make("th", { scope: "col" }, make("span", {}, label)))), ...rows);
+  }
+
+  list(rows, labels) {
+    const most = Math.max(1, ...rows.map((row) => row[2]));
+    return make("ul", { class: "pl-taken" }, ...rows.map(([truth, said, count, of]) =>
+      make("li", { title: `${count} of ${of} frames of ${labels[truth]} are taken for ${labels[said]}` },
+        make("span", {}, labels[truth], make("i", {}, " → "), labels[said]), make("b", { style: `--part:${(100 * count) / most}%` }, `${count}`), make("small", {}, `of ${of}`))));
+  }
+}

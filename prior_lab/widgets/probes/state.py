@@ -1,0 +1,56 @@
+"""What the probe explorer shows, as plain objects: no widget is needed to test it."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from prior_lab.figures import require
+
+View = Literal["objects", "pictures", "frames"]
+
+
+@dataclass
+class ProbeState:
+    """Group and arm, label level, budget, object and view of the map, each checked whenever it is set.
+
+    Attributes
+    ----------
+    groups : the arms of each group.
+    taxonomies, budgets : what there is.
+    group, arm : the arm that is shown; arms go by their ordering.
+    taxonomy : label level.
+    budget : tokens in the prefix.
+    selected : number of the object whose neighbours are shown; `ProbedImages` knows which there are.
+    view : what the map is made of.
+    paper : whether the paper's numbers stand beside.
+    """
+
+    groups: dict[str, tuple[str, ...]]
+    taxonomies: tuple[str, ...]
+    budgets: tuple[int, ...]
+    group: str
+    arm: str
+    taxonomy: str
+    budget: int
+    selected: int = 0
+    view: View = "objects"
+    paper: bool = False
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Check before setting."""
+        match name:
+            case "group":
+                require(value, self.groups, "group of arms")
+            case "arm":
+                require(value, self.groups[self.group], "model", "group")
+            case "taxonomy":
+                require(value, self.taxonomies, "label level")
+            case "budget":
+                require(value, self.budgets, "budget")
+            case "view":
+                require(value, get_args(View), "view", "explorer")
+        super().__setattr__(name, value)
+
+    def arm_in(self, group: str) -> str:
+        """The arm to show in a group: of the same ordering as now, if there is one."""
+        require(group, self.groups, "group of arms")
+        return self.arm if self.arm in self.groups[group] else self.groups[group][0]
