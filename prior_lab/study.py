@@ -44,7 +44,7 @@ def study_from_runs(
     name: str,
     model_name: Callable[[FinishedRun], str] = lambda run: str(run.model_file.resolve()),
 ) -> xr.DataTree:
-    """Measure runs on the test split of their data and gather them in a study (see `results.py`).
+    """Measure runs on the test split of their data and gather them in a study (see `results/schema.py`).
 
     Parameters
     ----------
@@ -53,12 +53,14 @@ def study_from_runs(
 
     Raises
     ------
-    InputError : if a folder holds no finished run, the runs are of different data, or two runs of an arm differ in more
-        than their seed.
+    InputError : if a folder holds no finished run, a run does not reconstruct, the runs are of different data, or two
+        runs of an arm differ in more than their seed.
     """
     runs = [read_run(folder) for folder in folders]
     if not runs:
         raise InputError("A study needs at least one run folder.")
+    if any(run.experiment.task != "reconstruction" for run in runs):
+        raise InputError("Only runs of the task reconstruction can be measured; contrastive ones need probes, to come.")
     if len({(run.experiment.data, run.experiment.path) for run in runs}) > 1:
         raise InputError("The runs learnt from different data; measure them as separate studies.")
     arms = {}

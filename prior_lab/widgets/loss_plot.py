@@ -13,7 +13,6 @@ import plotly.graph_objects as go
 from prior_lab import figures
 from prior_lab.tasks import Record
 
-
 TITLES = {"ssim": ("mean absolute error", "validation SSIM"), "ntxent": ("NT-Xent", "validation NT-Xent")}
 
 

@@ -249,7 +249,7 @@ def test_reading_needs_no_renderer():
 
 
 def test_unknown_names_are_told():
-    with pytest.raises(InputError, match="no data set 'houshold'; available are household, faces, fashion, ffhq, mvimgnet2, folder"):
+    with pytest.raises(InputError, match="no data set 'houshold'; available are household, faces, fashion, ffhq"):
         load_dataset("houshold")
     with pytest.raises(InputError, match="no split 'dev'; there are train, validation, test"):
         load_dataset("household", "dev")
