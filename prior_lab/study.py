@@ -1,20 +1,26 @@
 """Studies from finished runs: every run measured on the test split, the seeds of one experiment joined to an arm."""
 
 import shutil
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+import torch
 import xarray as xr
+from torch import Tensor
 
 from prior_lab import results, zoo
 from prior_lab.checkpoints import read_history
 from prior_lab.data import ImageDataset
 from prior_lab.effective_information import Information, encode_images
 from prior_lab.errors import InputError
-from prior_lab.orderings import LABELS
+from prior_lab.orderings import LABELS, Code
+from prior_lab.probes import Samples, linear_probes, nearest_neighbours, retrieval
+from prior_lab.probes.samples import accuracy_table
 from prior_lab.quality import quality_by_budget
-from prior_lab.tasks import Experiment, experiment_from_json
+from prior_lab.tasks import ContrastiveExperiment, Experiment, experiment_from_json, nt_xent_by_budget
 
 MODEL_FILE = "model.safetensors"
 
@@ -49,35 +55,39 @@ def study_from_runs(
     Parameters
     ----------
     folders : run folders of `python -m prior_lab train`; those of one arm may differ in their seed alone.
-    model_name : what the study says of where an arm's model lies; as `load_model` takes it.
+    model_name : what the study says of where an arm's model lies; as `load_model` takes it, or "".
 
     Raises
     ------
-    InputError : if a folder holds no finished run, a run does not reconstruct, the runs are of different data, or two
-        runs of an arm differ in more than their seed.
+    InputError : if a folder holds no finished run, the runs are of different tasks or data, or two runs of an arm
+        differ in more than their seed.
     """
     runs = [read_run(folder) for folder in folders]
     if not runs:
         raise InputError("A study needs at least one run folder.")
-    if any(run.experiment.task != "reconstruction" for run in runs):
-        raise InputError("Only runs of the task reconstruction can be measured; contrastive ones need probes, to come.")
-    if len({(run.experiment.data, run.experiment.path) for run in runs}) > 1:
+    first = runs[0].experiment
+    if any(run.experiment.task != first.task for run in runs):
+        raise InputError("The runs are of different tasks; measure them as separate studies.")
+    if any((run.experiment.data, run.experiment.path) != (first.data, first.path) for run in runs):
         raise InputError("The runs learnt from different data; measure them as separate studies.")
+    measurement = _MEASUREMENTS[first.task](first)
     arms = {}
     for arm in dict.fromkeys(run.arm for run in runs):
         same = sorted((run for run in runs if run.arm == arm), key=lambda run: run.experiment.seed)
         if len({_without_seed(run.experiment) for run in same}) > 1:
             raise InputError(f"The runs of {arm} differ in more than their seed; measure them as separate studies.")
-        arms[arm] = _measure_arm(same, model_name(same[0]))
+        arms[arm] = measurement.arm(same, _record(same[0], model_name(same[0])))
     wall_time = sum(read_history(run.folder)[-1]["seconds"] for run in runs)
-    return results.build_study(name, arms, dataset=runs[0].experiment.data, wall_time_s=wall_time)
+    return results.build_study(
+        name, arms, dataset=first.data, task=first.task, baselines=measurement.baselines(), wall_time_s=wall_time
+    )
 
 
 def bundle_study(folders: Sequence[Path], name: str) -> None:
     """Measure runs and put the study and the weights of each arm's first seed into the package (for maintainers)."""
 
     def bundled_name(run: FinishedRun) -> str:
-        return f"{run.experiment.data}/reconstruction/{run.arm}"
+        return f"{run.experiment.data}/{run.experiment.task}/{run.arm}"
 
     tree = study_from_runs(folders, name=name, model_name=bundled_name)
     path = zoo.BUNDLED / "studies" / f"{name}.nc"
@@ -110,28 +120,107 @@ def _without_seed(experiment: Experiment) -> Experiment:
     return replace(experiment, seed=0, rate_weight=experiment.regulariser_weight)
 
 
-def _measure_arm(runs: Sequence[FinishedRun], model_name: str) -> xr.Dataset:
-    experiment = runs[0].experiment
-    test = experiment.load("test")
-    record = results.ArmRecord(
-        ordering=LABELS[experiment.model.ordering],
-        token_kind=experiment.model.tokens,
-        config=experiment.to_json(),
-        command=runs[0].command,
+def _record(run: FinishedRun, model_name: str) -> results.ArmRecord:
+    return results.ArmRecord(
+        ordering=LABELS[run.experiment.model.ordering],
+        token_kind=run.experiment.model.tokens,
+        config=run.experiment.to_json(),
+        command=run.command,
         model=model_name,
     )
-    objects = [test.object_names[index] for index in test.objects.tolist()]
-    return results.build_reconstruction_arm([_measure_run(run, test) for run in runs], objects, record)
 
 
-def _measure_run(run: FinishedRun, test: ImageDataset) -> results.ReconstructionRun:
-    model = zoo.load_autoencoder(run.model_file)
-    history = read_history(run.folder)
-    last = f"{run.experiment.headline}_{model.budgets[-1]}"
-    return results.ReconstructionRun(
-        seed=run.experiment.seed,
-        information=Information(encode_images(model, test).posterior, test.objects).tokens("nat"),
-        loss=[(int(record["step"]), record["loss"]) for record in history],
-        validation=[(int(record["step"]), record[last]) for record in history if last in record],
-        quality=quality_by_budget(model, test.images),
-    )
+class Measurement(ABC):
+    """What is measured of the runs of one task, on data that are loaded once."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        self.test = experiment.load("test")
+
+    @abstractmethod
+    def arm(self, runs: Sequence[FinishedRun], record: results.ArmRecord) -> xr.Dataset:
+        """The runs of one arm, a seed each."""
+
+    def baselines(self) -> xr.Dataset | None:
+        """What the study's root holds."""
+        return None
+
+    def _common(self, run: FinishedRun, code: Code) -> dict[str, Any]:
+        """What every task tells of a run: seed, information of the test images' codes, curves."""
+        history = read_history(run.folder)
+        last = f"{run.experiment.headline}_{len(code)}"
+        return {
+            "seed": run.experiment.seed,
+            "information": Information(code.posterior, self.test.objects).tokens("nat"),
+            "loss": [(int(record["step"]), record["loss"]) for record in history],
+            "validation": [(int(record["step"]), record[last]) for record in history if last in record],
+        }
+
+
+class ReconstructionMeasurement(Measurement):
+    """The quality of reconstructions."""
+
+    def arm(self, runs: Sequence[FinishedRun], record: results.ArmRecord) -> xr.Dataset:
+        """The runs of one arm, a seed each."""
+        objects = [self.test.object_names[index] for index in self.test.objects.tolist()]
+        return results.build_reconstruction_arm([self._run(run) for run in runs], objects, record)
+
+    def _run(self, run: FinishedRun) -> results.ReconstructionRun:
+        model = zoo.load_autoencoder(run.model_file)
+        quality = quality_by_budget(model, self.test.images)
+        return results.ReconstructionRun(**self._common(run, encode_images(model, self.test)), quality=quality)
+
+
+class ContrastiveMeasurement(Measurement):
+    """Frozen probes, nearest neighbours and retrieval, with a linear probe on the pixels beside them."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        super().__init__(experiment)
+        self.train, self.validation = experiment.load("train"), experiment.load("validation")
+        if not self.test.taxonomies:
+            raise InputError(f"{experiment.data} has no labels to probe; a folder brings them in labels.csv.")
+
+    def arm(self, runs: Sequence[FinishedRun], record: results.ArmRecord) -> xr.Dataset:
+        """The runs of one arm, a seed each."""
+        objects = [self.test.object_names[index] for index in self.test.objects.unique().tolist()]
+        return results.build_contrastive_arm([self._run(run) for run in runs], objects, record)
+
+    def baselines(self) -> xr.Dataset:
+        """Accuracy on the test images of the most frequent label, and of a linear probe on the pixels."""
+        splits = (self.train, self.validation, self.test)
+        train, validation, test = (_samples(data, data.images.flatten(1).float() / 255) for data in splits)
+        names = self.test.taxonomies
+        pixels = linear_probes(train, validation, test, widths={1: train.features.shape[1]}, taxonomies=names)
+        frequent = torch.stack([labels[labels >= 0].mode().values for labels in train.labels.T])
+        majority = accuracy_table(frequent[None, :, None].expand(1, -1, len(test)), test, [1], names)
+        tables = [table[["accuracy", "interval"]].isel(budget=0, drop=True) for table in (majority, pixels)]
+        joined = xr.concat(tables, dim=xr.DataArray(["majority", "pixels"], dims="baseline", name="baseline"))
+        joined = joined.rename(accuracy="baseline_accuracy", interval="baseline_interval").transpose("baseline", ...)
+        for variable in joined.variables.values():
+            variable.attrs["units"] = "1"
+        return joined
+
+    def _run(self, run: FinishedRun) -> results.ContrastiveRun:
+        assert isinstance(run.experiment, ContrastiveExperiment)
+        model = zoo.load_contrastive(run.model_file)
+        codes = [encode_images(model, data) for data in (self.train, self.validation, self.test)]
+        splits = zip(codes, (self.train, self.validation, self.test), strict=True)
+        train, validation, test = (_samples(data, model.features(code, "levels")) for code, data in splits)
+        widths = {budget: budget * model.config.channels for budget in model.budgets}
+        names = self.test.taxonomies
+        return results.ContrastiveRun(
+            **self._common(run, codes[2]),
+            probes=linear_probes(train, validation, test, widths=widths, taxonomies=names),
+            neighbours=nearest_neighbours(train, test, widths=widths, taxonomies=names)["accuracy"],
+            retrieval=retrieval(test, widths=widths, taxonomies=names)["mean_average_precision"],
+            ntxent=nt_xent_by_budget(model, self.validation, run.experiment.temperature),
+        )
+
+
+def _samples(data: ImageDataset, features: Tensor) -> Samples:
+    return Samples(features.detach().contiguous(), data.labels, data.objects)
+
+
+_MEASUREMENTS: dict[str, type[Measurement]] = {
+    "reconstruction": ReconstructionMeasurement,
+    "contrastive": ContrastiveMeasurement,
+}

@@ -18,7 +18,6 @@ from prior_lab.errors import InputError
 from prior_lab.models import ContrastiveModel
 from prior_lab.objectives import nt_xent
 from prior_lab.orderings import OrderingName
-from prior_lab.study import study_from_runs
 from prior_lab.tasks import ContrastiveExperiment, experiment_from_json, nt_xent_by_budget
 from prior_lab.tokens import TokenName
 from prior_lab.training import train
@@ -82,8 +81,6 @@ def test_the_command_line_trains_a_contrastive_model_that_loads(
     run = f"--steps 2 --batch-size 4 --validate-every 2 --colour 0.1 --out {tmp_path / 'run'}"
     main(f"train --task contrastive --tokens ema-vq --data folder --path {pictures} {settings} {run}".split())
     assert "validation NT-Xent  1: " in capsys.readouterr().out
-    with pytest.raises(InputError, match="Only runs of the task reconstruction can be measured"):
-        study_from_runs([tmp_path / "run"], name="objects")
     model = zoo.load_contrastive(tmp_path / "run" / "model.safetensors")
     assert len(model.encode(torch.rand(2, 3, 32, 32, generator=generator))) == 7
     with pytest.raises(InputError, match="is contrastive: it encodes objects but has no decoder"):

@@ -71,5 +71,6 @@ def build_contrastive_arm(runs: Sequence[ContrastiveRun], objects: Sequence[str]
     told = {name: with_units(variable, "1") for name, variable in measured.items()}
     told["ntxent"] = with_units(ntxent.assign_coords(seed=seeds), "nat")
     predicted = runs[0].probes["predicted"].transpose("taxonomy", "budget", "image").astype(np.int16)
+    predicted = predicted.assign_coords(image=np.arange(predicted.sizes["image"]))
     told["predicted"] = predicted.assign_attrs(units="1")
     return assemble(runs, record, told, validation=VALIDATION)
