@@ -124,8 +124,8 @@ def fit_probes(
     """
     curvature = CURVATURE * sum(1 / len(target.labels) for target in targets) / len(targets)
     spaces = nested_spaces(features, widths, [path[0] for path in paths], curvature)
-    for space, path in zip(spaces, paths, strict=True):
-        yield _follow(space, path, [Fit(target, space) for target in targets])
+    for space, width, path in zip(spaces, widths, paths, strict=True):
+        yield _follow(space, features[:width], path, [Fit(target, space) for target in targets])
 
 
 def standardise(splits: Sequence[Float32[Tensor, "_ column"]]) -> list[Float32[Tensor, "column _"]]:
@@ -157,7 +157,9 @@ def _targets(name: str, labels: Int64[Tensor, "sample"]) -> Targets:
     return Targets(name, there, places, known / known.sum())
 
 
-def _follow(space: Space, path: Sequence[float], fits: Sequence[Fit]) -> list[list[Probe]]:
+def _follow(
+    space: Space, features: Float32[Tensor, "column sample"], path: Sequence[float], fits: Sequence[Fit]
+) -> list[list[Probe]]:
     """Solve for one strength after the other."""
     probes = []
     for strength in path:
@@ -171,13 +173,16 @@ def _follow(space: Space, path: Sequence[float], fits: Sequence[Fit]) -> list[li
                 RuntimeWarning,
                 stacklevel=2,
             )
-        probes.append([_solved(fit, space) for fit in fits])
+        probes.append([_solved(fit, space, features) for fit in fits])
     return probes
 
 
-def _solved(fit: Fit, space: Space) -> Probe:
+def _solved(fit: Fit, space: Space, features: Float32[Tensor, "column sample"]) -> Probe:
+    """The probe with its objective taken anew: what the fit has kept account of carries the rounding of all steps."""
     weights, bias = space.coefficients(fit.vector)
-    return Probe(weights, bias, fit.targets.labels, space.strength, fit.objective(space))
+    loss, _ = fit.targets.loss(torch.addmm(bias[:, None], weights, features))
+    objective = loss.item() + space.strength / 2 * weights.double().square().sum().item()
+    return Probe(weights, bias, fit.targets.labels, space.strength, objective)
 
 
 def _choose(
