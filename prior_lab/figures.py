@@ -14,6 +14,7 @@ import xarray as xr
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 from plotly.basedatatypes import BaseFigure
+from plotly.subplots import make_subplots
 
 from prior_lab.errors import InputError
 from prior_lab.tokens import TOKEN_LABELS
@@ -351,6 +352,58 @@ def accuracy_curves(
     return figure
 
 
+def accuracy_by_kind(study: xr.DataTree) -> xr.DataArray:
+    """The study's accuracies [%] in the form of the paper's table 4, the mean over seeds.
+
+    Returns
+    -------
+    DataArray (token_kind, ordering, taxonomy, budget) with the labels of `prior_lab.paper.table4`; NaN where a token
+    kind has no arm with an ordering.
+    """
+    tables = {kind: _side_by_side(study, kind, "accuracy").accuracy for kind in TOKEN_LABELS.values()
+              if kind in study_groups(study, "accuracy")}  # fmt: skip
+    index = xr.DataArray(list(tables), dims="token_kind", name="token_kind")
+    return 100 * xr.concat(list(tables.values()), dim=index, join="outer", coords="minimal", compat="equals")
+
+
+def accuracy_by_prefix(accuracy: xr.DataArray, taxonomies: Sequence[str] = ("coarse", "class")) -> go.Figure:
+    """What each longer prefix adds to the best accuracy so far, as bars: the shading of the paper's figure 2.
+
+    A bar ends at the accuracy of the arm's best prefix. The darkest part is what the first token reaches; each lighter
+    one is what the next budget adds to the best so far, and a budget that adds nothing has none.
+
+    Parameters
+    ----------
+    accuracy : [%], (token_kind, ordering, taxonomy, budget), of `accuracy_by_kind` or `prior_lab.paper.table4`.
+    taxonomies : label levels, one plot each.
+    """
+    for taxonomy in taxonomies:
+        require(taxonomy, accuracy.taxonomy.values, "label level", "table")
+    arms = [(str(kind), str(ordering)) for kind in accuracy.token_kind.values for ordering in accuracy.ordering.values]
+    figure = make_subplots(rows=1, cols=len(taxonomies), shared_yaxes=True, horizontal_spacing=0.04)
+    for column, taxonomy in enumerate(taxonomies, start=1):
+        table = accuracy.sel(taxonomy=taxonomy).transpose("budget", "token_kind", "ordering")
+        best = np.maximum.accumulate(table.values.reshape(len(table), -1), axis=0)
+        added = np.diff(best, axis=0, prepend=0.0)
+        for place, (budget, values) in enumerate(zip(table.budget.values, added, strict=True)):
+            figure.add_trace(
+                go.Bar(
+                    meta=f"{taxonomy} {budget}", x=values, y=list(zip(*arms, strict=True)), orientation="h",
+                    marker={"color": [colour_of(ordering) for _, ordering in arms],
+                            "opacity": 1.0 - 0.13 * place, "line": {"color": "white", "width": 0.5}},
+                    customdata=best[place], showlegend=False,
+                    hovertemplate=f"{budget} tokens: %{{customdata:.1f}} % (+%{{x:.1f}})<extra>%{{y}}</extra>",
+                ),
+                row=1, col=column,
+            )  # fmt: skip
+        figure.update_xaxes(title_text=f"{taxonomy} accuracy [%]", row=1, col=column)
+    figure.update_layout(template=house_template(), barmode="stack", bargap=0.25, hovermode="closest")
+    figure.update_layout(height=max(260, 120 + 26 * len(arms)), margin={"l": 150})
+    figure.update_xaxes(showgrid=True)
+    figure.update_yaxes(autorange="reversed", nticks=len(arms))
+    return figure
+
+
 # ---------------------------------------------------------------- information
 
 
@@ -384,22 +437,47 @@ def quality_against_information(study: xr.DataTree, metric: str = "SSIM") -> go.
     ------
     InputError : if the study has no such metric.
     """
-    figure = go.Figure(layout={"template": house_template()})
-    for label, node in study_arms(study).items():
+    arms = study_arms(study)
+    for node in arms.values():
         require(metric, node["metric"].to_numpy(), "metric")
+    scores = {label: node.to_dataset().quality.mean("seed").sel(metric=metric) for label, node in arms.items()}
+    return _against_information(arms, scores, metric, f"{metric}, {metric_style(metric).better} is better")
+
+
+def accuracy_against_information(study: xr.DataTree, taxonomy: str = "class") -> go.Figure:
+    """Accuracy of linear probes [%] against the information in the prefix [bit], log-scaled: the paper's figure 3.
+
+    Raises
+    ------
+    InputError : if the study has no accuracies, or no such label level.
+    """
+    arms = study_arms(study, "accuracy")
+    for node in arms.values():
+        require(taxonomy, node["taxonomy"].to_numpy(), "label level")
+    scores = {
+        label: 100 * node.to_dataset().accuracy.mean("seed").sel(taxonomy=taxonomy) for label, node in arms.items()
+    }
+    return _against_information(arms, scores, "accuracy", f"accuracy of linear probes, {taxonomy} [%]")
+
+
+def _against_information(
+    arms: Mapping[str, xr.DataTree], scores: Mapping[str, xr.DataArray], short: str, title: str
+) -> go.Figure:
+    figure = go.Figure(layout={"template": house_template()})
+    for label, node in arms.items():
         colour, dash = colour_of(label), DASHES.get(node.attrs["token_kind"], "longdashdot")
         told = np.concatenate([[0.0], node["information"].mean("seed").to_numpy().cumsum()]) / np.log(2)
         budgets = node["budget"].to_numpy()
         figure.add_trace(
             go.Scatter(
-                meta=f"line {label}", name=label, x=told[budgets], y=node["quality"].mean("seed").sel(metric=metric),
+                meta=f"line {label}", name=label, x=told[budgets], y=scores[label],
                 mode="lines+markers", line={"color": colour, "width": 2, "dash": dash}, customdata=budgets,
                 marker={"symbol": SYMBOLS.get(label.split(",")[0], "x"), "size": 7, "color": colour},
-                hovertemplate=f"%{{customdata}} tokens: %{{x:.4g}} bit, {metric} %{{y:.3f}}<extra>{label}</extra>",
+                hovertemplate=f"%{{customdata}} tokens: %{{x:.4g}} bit, {short} %{{y:.4g}}<extra>{label}</extra>",
             )
         )  # fmt: skip
     figure.update_xaxes(type="log", title_text="information in the prefix [bit]", dtick=1)
-    figure.update_yaxes(title_text=f"{metric}, {metric_style(metric).better} is better")
+    figure.update_yaxes(title_text=title)
     figure.update_layout(hovermode="closest", height=440)
     return figure
 

@@ -2,7 +2,7 @@
 
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -83,18 +83,23 @@ def study_from_runs(
     )
 
 
-def bundle_study(folders: Sequence[Path], name: str) -> None:
-    """Measure runs and put the study and the weights of each arm's first seed into the package (for maintainers)."""
+def bundle_study(folders: Sequence[Path], name: str, *, weights: Container[str] | None = None) -> None:
+    """Measure runs and put the study and the weights of each arm's first seed into the package (for maintainers).
+
+    Parameters
+    ----------
+    weights : the arms whose weights are bundled; all, if not given. The study names no model for the others.
+    """
 
     def bundled_name(run: FinishedRun) -> str:
-        return f"{run.experiment.data}/{run.experiment.task}/{run.arm}"
+        return f"{run.experiment.data}/{run.experiment.task}/{run.arm}" if weights is None or run.arm in weights else ""
 
     tree = study_from_runs(folders, name=name, model_name=bundled_name)
     path = zoo.BUNDLED / "studies" / f"{name}.nc"
     results.save(tree, path)
     zoo.register("studies", name, path)
     runs = sorted((read_run(folder) for folder in folders), key=lambda run: -run.experiment.seed)
-    for run in runs:
+    for run in filter(bundled_name, runs):
         path = zoo.BUNDLED / "models" / f"{bundled_name(run)}.safetensors"
         path.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(run.model_file, path)

@@ -5,6 +5,7 @@ the experiment that trained it (`config`) and the exact command that made it (`c
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -149,6 +150,21 @@ def load_study(name: str | Path) -> xr.DataTree:
     InputError : if there is no such study, or the file is truncated, altered, or of another schema version.
     """
     return results.load(Path(name) if str(name).endswith(".nc") else _bundled("studies", str(name)))
+
+
+def named_models(arms: Mapping[str, xr.DataTree]) -> dict[str, str]:
+    """The models that a study names for its arms, as `load_model` takes them; arms without one are left out.
+
+    Raises
+    ------
+    InputError : if none has one.
+    """
+    models = {label: str(arm.attrs["model"]) for label, arm in arms.items() if arm.attrs.get("model")}
+    if not models:
+        raise InputError(
+            f"The study names no model for {', '.join(arms)}; give models and images instead of the study."
+        )
+    return models
 
 
 def register(kind: Kind, name: str, file: str | Path) -> None:

@@ -68,14 +68,7 @@ def columns(architecture: str, kind: TokenName) -> dict[str, int]:
     ordering: OrderingName = "prior" if architecture == "PRIOR" else "td"
     with torch.device("meta"):
         model = ContrastiveModel(ContrastiveConfig.preset("paper", ordering=ordering, tokens=kind))
-    predictors = parameters(model.ordering.predictors) if isinstance(model.ordering, Prior) else 0
-    flip = parameters(model.encoder, model.ordering) - predictors
-    books = codebooks(architecture) if kind == "ema-vq" else 0
-    heads, total = parameters(model.projection), flip + books + predictors
-    return {
-        "flip": flip, "projection": heads, "ema": books, "self_pred": predictors, "total": total,
-        "total_with_heads": total + heads,
-    }  # fmt: skip
+    return model.parameter_counts()
 
 
 def test_the_paper_presets_totals_are_those_of_table_2() -> None:

@@ -30,7 +30,7 @@ class Augmentation:
     """Standard deviation of the relative noise on the prompt's two standard deviations."""
     flip: float = 0.5
     """Chance of mirroring a view left to right."""
-    colour: float = 0.2
+    colour: float = 0.0
     """Strength of the jitter of brightness, contrast and saturation: factors lie in 1 - colour..1 + colour."""
     hue: float = 0.0
     """Largest turn of the hue [full circles]."""

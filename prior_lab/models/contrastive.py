@@ -5,20 +5,21 @@ otherwise) has a projection head, which reads the mean of the tokens that were k
 token, so what they read is pooled, and it does not say how.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
 import torch
 from jaxtyping import Float, UInt8
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
 from prior_lab.data.dataset import centred_prompt
 from prior_lab.encoders import FlipEncoder, FlipShape
 from prior_lab.errors import InputError
 from prior_lab.layers import ProjectionHead
 from prior_lab.models.base import ModelConfig, OrderedModel, shape_of
-from prior_lab.orderings import Code, OrderingName, TrainingCode
-from prior_lab.tokens import TokenName
+from prior_lab.orderings import Code, OrderingName, Prior, TrainingCode
+from prior_lab.tokens import EMAVQTokens, TokenName
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,23 @@ class ContrastiveModel(OrderedModel):
         code = self.ordering.train_code(self.encoder(images, prompts, generator), generator)
         return self._heads(code.summaries), code
 
+    def parameter_counts(self) -> dict[str, int]:
+        """Parameters in the columns of the paper's table 2.
+
+        `flip` is the encoder with the token heads, `projection` the projection heads, `ema` the codebooks, `self_pred`
+        the predictors, `total` all but the projection heads, `total_with_heads` all.
+        """
+        predictors = self.ordering.predictors if isinstance(self.ordering, Prior) else nn.ModuleList()
+        counts = {
+            "flip": _count(self.encoder.parameters()) + _count(self.ordering.parameters()),
+            "projection": _count(self.projection.parameters()),
+            "ema": _count(module.codes for module in self.ordering.modules() if isinstance(module, EMAVQTokens)),
+            "self_pred": _count(predictors.parameters()),
+        }
+        counts["flip"] -= counts["self_pred"]
+        total = counts["flip"] + counts["ema"] + counts["self_pred"]
+        return {**counts, "total": total, "total_with_heads": total + counts["projection"]}
+
     def _heads(self, summaries: list[Float[Tensor, "stacked channel"]]) -> list[Float[Tensor, "stacked channel"]]:
         return list(self.projection(torch.stack(summaries)[:, None])[:, 0].unbind())
 
@@ -162,3 +180,7 @@ class ContrastiveModel(OrderedModel):
         if not (prompts.isfinite().all() and (prompts[:, 2:4] > 0).all()):
             raise InputError("Prompts must be finite numbers, and their standard deviations above 0.")
         return prompts.to(images.device, torch.float32)
+
+
+def _count(tensors: Iterable[Tensor]) -> int:
+    return sum(tensor.numel() for tensor in tensors)

@@ -29,14 +29,16 @@ class ContrastiveExperiment(Experiment):
     task: ClassVar[str] = "contrastive"
     headline: ClassVar[str] = "ntxent"
     regulariser_weights: ClassVar[dict[TokenName, float]] = {
-        "gaussian": 0.05,
+        "gaussian": 0.02,
         "categorical": 0.1,
         "ema-vq": 0.03,
         "fsq": 0.0,
     }
 
     model: ContrastiveConfig = field(default_factory=ContrastiveConfig)
-    steps: int = 1000
+    steps: int = 900
+    warmup_steps: int = 150
+    average_decay: float = 0.995
     batch_size: int = 64
     validation_images: int = 2544
     temperature: float = 0.1

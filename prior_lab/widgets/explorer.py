@@ -45,7 +45,8 @@ def explore(
 
     Parameters
     ----------
-    source : a study of `prior_lab.load_study`; or a model; or several models by name.
+    source : a study of `prior_lab.load_study`, whose arms without a model have curves but no pictures; or a model; or
+        several models by name.
     images : what to reconstruct: a data set of `prior_lab.load_dataset`, or uint8 images [n, 3, height, width] or
         [n, height, width, 3]. A study brings its own test images.
     budget : where the slider starts; the middle one, if not given.
@@ -80,13 +81,7 @@ def _study_collection(study: xr.DataTree, images: object) -> dict[str, Opener]:
     pictures = Pictures.of(source)
 
     def open_group(group: str, nodes: Mapping[str, xr.DataTree]) -> tuple[Gallery, xr.Dataset]:
-        arms = {}
-        for label, node in nodes.items():
-            if not node.attrs.get("model"):
-                raise InputError(
-                    f"The study names no model for {label}; explore its models by explore(models, images)."
-                )
-            arms[label] = zoo.load_autoencoder(node.attrs["model"])
+        arms = {label: zoo.load_autoencoder(model) for label, model in zoo.named_models(nodes).items()}
         return Gallery(arms, pictures), figures.curve_table(study, group)
 
     return {group: partial(open_group, group, nodes) for group, nodes in figures.study_groups(study).items()}

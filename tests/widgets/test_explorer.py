@@ -149,6 +149,23 @@ def test_a_study_of_several_token_kinds_shows_one_at_a_time(two_kinds):
         explorer.group = "FSQ"
 
 
+def test_an_arm_without_a_model_has_a_curve_and_no_pictures(study, bundled):
+    bare = study.copy()
+    bare["itd-gaussian"].attrs["model"] = ""
+    explorer = explore(bare, count=4)
+    assert [arm["label"] for arm in explorer.canvas.arms] == ["PRIOR", "MBOP-TD"]
+    assert {"line PRIOR", "line MBOP-ITD", "line MBOP-TD"} <= {trace.meta for trace in explorer.figure.data}
+    assert "MBOP-ITD" not in repr(explorer)
+
+
+def test_a_study_without_models_says_what_to_do(study, bundled):
+    bare = study.copy()
+    for arm in bare.children.values():
+        arm.attrs["model"] = ""
+    with pytest.raises(InputError, match=r"The study names no model for PRIOR.*; give models and images instead"):
+        explore(bare)
+
+
 def test_the_curves_reach_the_browser_whole_in_one_message(explorer):
     state = explorer.figure.get_state()
     assert [trace["meta"] for trace in state["_widget_data"]][-1] == "cursor"

@@ -334,8 +334,9 @@ def test_what_cannot_be_explored_is_told_in_one_sentence(models, small, argument
 
 def test_a_study_without_models_says_what_to_do(study, small):
     bare = study.copy()
-    bare["prior-gaussian"].attrs["model"] = ""
-    with pytest.raises(InputError, match=r"names no model for PRIOR; explore its models by explore_information\("):
+    for arm in bare.children.values():
+        arm.attrs["model"] = ""
+    with pytest.raises(InputError, match=r"The study names no model for PRIOR.*; give models and images instead"):
         explore_information(bare, small)
 
 

@@ -201,6 +201,45 @@ def test_the_figure_shows_accuracies_in_percent_baselines_and_the_paper_apart(st
     assert {trace.meta.split()[0] for trace in figures.accuracy_curves(study, "class").data} == {"band", "line"}
 
 
+def test_accuracies_by_kind_have_the_form_of_table_4(study):
+    table = figures.accuracy_by_kind(study)
+    assert set(table.dims) == set(prior_lab.paper.table4().dims)
+    assert table.token_kind.values.tolist() == ["Gaussian", "Categorical"]
+    cell = table.sel(token_kind="Gaussian", ordering="MBOP-TD", taxonomy="class", budget=3)
+    expected = study["td-gaussian"]["accuracy"].sel(taxonomy="class", budget=3).mean("seed")
+    assert float(cell) == pytest.approx(100 * float(expected))
+    assert table.sel(token_kind="Categorical", ordering="MBOP-TD").isnull().all()
+
+
+def test_bars_add_up_to_the_accuracy_of_the_best_prefix():
+    values = xr.DataArray(
+        [[[[20.0, 50.0, 45.0, 60.0]], [[30.0, 30.0, 10.0, 20.0]]]],
+        dims=("token_kind", "ordering", "taxonomy", "budget"),
+        coords={
+            "token_kind": ["Gaussian"],
+            "ordering": ["PRIOR", "MBOP-TD"],
+            "taxonomy": ["fine"],
+            "budget": [1, 3, 7, 15],
+        },
+    )
+    figure = figures.accuracy_by_prefix(values, ["fine"])
+    added = {trace.meta: list(trace.x) for trace in figure.data}
+    assert added == {"fine 1": [20.0, 30.0], "fine 3": [30.0, 0.0], "fine 7": [0.0, 0.0], "fine 15": [10.0, 0.0]}
+    with pytest.raises(InputError, match="coarse is not a label level of this table; choose one of fine"):
+        figures.accuracy_by_prefix(values)
+
+
+def test_accuracy_stands_over_the_information_of_the_prefix(study):
+    figure = figures.accuracy_against_information(study, "class")
+    line = next(trace for trace in figure.data if trace.meta == "line MBOP-TD, gaussian")
+    node = study["td-gaussian"]
+    told = node["information"].mean("seed").values.cumsum() / np.log(2)
+    np.testing.assert_allclose(line.x, told[[0, 2, 6]], rtol=1e-5)
+    np.testing.assert_allclose(line.y, 100 * node["accuracy"].mean("seed").sel(taxonomy="class"), rtol=1e-5)
+    with pytest.raises(InputError, match="order is not a label level of this study"):
+        figures.accuracy_against_information(study, "order")
+
+
 def test_the_figure_refuses_what_a_study_does_not_have(study):
     with pytest.raises(InputError, match=r"order is not a label level of this study; choose one of coarse, class\."):
         figures.accuracy_curves(study, "order")

@@ -76,14 +76,8 @@ def explore_information(
 def _open_study(study: xr.DataTree, images: object) -> tuple[dict[str, Loader], object, str]:
     import prior_lab
 
-    loaders: dict[str, Loader] = {}
-    for label, node in figures.study_arms(study).items():
-        model = node.attrs.get("model")
-        if not model:
-            raise InputError(
-                f"The study names no model for {label}; explore its models by explore_information(models, images)."
-            )
-        loaders[label] = partial(zoo.load_autoencoder, model)
+    models = zoo.named_models(figures.study_arms(study))
+    loaders: dict[str, Loader] = {label: partial(zoo.load_autoencoder, model) for label, model in models.items()}
     if images is None:
         images = prior_lab.load_dataset(study.attrs["dataset"], split="test")
     return loaders, images, str(study.attrs["name"])
