@@ -1,5 +1,6 @@
 """Studies from finished runs: every run measured on the test split, the seeds of one experiment joined to an arm."""
 
+import math
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Container, Sequence
@@ -23,6 +24,7 @@ from prior_lab.quality import quality_by_budget
 from prior_lab.tasks import ContrastiveExperiment, Experiment, experiment_from_json, nt_xent_by_budget
 
 MODEL_FILE = "model.safetensors"
+PROBE_IMAGES = 5000  # training images at most, evenly spread, that probes learn from
 
 
 @dataclass(frozen=True)
@@ -180,14 +182,14 @@ class ContrastiveMeasurement(Measurement):
 
     def __init__(self, experiment: Experiment) -> None:
         super().__init__(experiment)
-        self.train, self.validation = experiment.load("train"), experiment.load("validation")
+        train, self.validation = experiment.load("train"), experiment.load("validation")
+        self.train = train.select(torch.arange(0, len(train), math.ceil(len(train) / PROBE_IMAGES)))
         if not self.test.taxonomies:
             raise InputError(f"{experiment.data} has no labels to probe; a folder brings them in labels.csv.")
 
     def arm(self, runs: Sequence[FinishedRun], record: results.ArmRecord) -> xr.Dataset:
         """The runs of one arm, a seed each."""
-        objects = [self.test.object_names[index] for index in self.test.objects.unique().tolist()]
-        return results.build_contrastive_arm([self._run(run) for run in runs], objects, record)
+        return results.build_contrastive_arm([self._run(run) for run in runs], self._objects(), record)
 
     def baselines(self) -> xr.Dataset:
         """Accuracy on the test images of the most frequent label, and of a linear probe on the pixels."""
@@ -197,12 +199,20 @@ class ContrastiveMeasurement(Measurement):
         pixels = linear_probes(train, validation, test, widths={1: train.features.shape[1]}, taxonomies=names)
         frequent = torch.stack([labels[labels >= 0].mode().values for labels in train.labels.T])
         majority = accuracy_table(frequent[None, :, None].expand(1, -1, len(test)), test, [1], names)
-        tables = [table[["accuracy", "interval"]].isel(budget=0, drop=True) for table in (majority, pixels)]
+        told = {
+            "correct_by_object": "baseline_accuracy_by_object",
+            "accuracy": "baseline_accuracy",
+            "interval": "baseline_interval",
+        }
+        tables = [table[list(told)].isel(budget=0, drop=True).rename(told) for table in (majority, pixels)]
         joined = xr.concat(tables, dim=xr.DataArray(["majority", "pixels"], dims="baseline", name="baseline"))
-        joined = joined.rename(accuracy="baseline_accuracy", interval="baseline_interval").transpose("baseline", ...)
+        joined = joined.transpose("baseline", "object", "taxonomy", "bound").assign_coords(object=self._objects())
         for variable in joined.variables.values():
             variable.attrs["units"] = "1"
         return joined
+
+    def _objects(self) -> list[str]:
+        return [self.test.object_names[index] for index in self.test.objects.unique().tolist()]
 
     def _run(self, run: FinishedRun) -> results.ContrastiveRun:
         assert isinstance(run.experiment, ContrastiveExperiment)

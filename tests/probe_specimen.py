@@ -110,9 +110,12 @@ def _answers(
 def _baselines(dataset: ImageDataset) -> xr.Dataset:
     values = np.stack([[0.3 / (level + 1), 0.42 / (level + 1)] for level in range(len(dataset.taxonomies))], axis=1)
     coords = {"baseline": ["majority", "pixels"], "taxonomy": list(dataset.taxonomies), "bound": ["low", "high"]}
+    names = [dataset.object_names[index] for index in dataset.objects.unique().tolist()]
+    by_object = np.repeat(values[:, None], len(names), axis=1)
     interval = np.stack([values - 0.05, values + 0.05], -1)
     variables = {
+        "baseline_accuracy_by_object": (("baseline", "object", "taxonomy"), by_object, {"units": "1"}),
         "baseline_accuracy": (("baseline", "taxonomy"), values, {"units": "1"}),
         "baseline_interval": (("baseline", "taxonomy", "bound"), interval, {"units": "1"}),
     }
-    return xr.Dataset(variables, coords)
+    return xr.Dataset(variables, coords | {"object": names})

@@ -4,12 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import prior_lab as pl
+from prior_lab import zoo
 from prior_lab.__main__ import main
 from prior_lab.errors import InputError
-from prior_lab.study import study_from_runs
+from prior_lab.study import bundle_study, study_from_runs
 
 SMALL = (
     "--task contrastive --data folder --levels 3 --image-size 32 --width 32 --encoder-depth 1 --predictor-depth 1 "
@@ -66,6 +68,9 @@ def test_a_study_of_object_codes_is_measured_and_explored(runs: list[Path], trac
     of_objects = [right[(test.objects == index).numpy()].mean() for index in test.objects.unique()]
     np.testing.assert_allclose(arm["accuracy"].sel(seed=0, taxonomy="size", budget=7), np.mean(of_objects), rtol=1e-6)
     assert study["baseline_accuracy"].sel(baseline="pixels", taxonomy="colour") == 1.0  # red or blue is easy
+    pixels = study["baseline_accuracy_by_object"].sel(baseline="pixels")
+    np.testing.assert_allclose(pixels.mean("object"), study["baseline_accuracy"].sel(baseline="pixels"), rtol=1e-6)
+    assert pixels.object.values.tolist() == arm["object"].values.tolist()
     explorer = pl.explore_probes(study, images=test)
     explorer.budget = 3
     assert "discs" in explorer.summary()
@@ -83,3 +88,19 @@ def test_tasks_are_not_mixed_and_unlabelled_tracks_cannot_be_probed(
     main(f"train {SMALL} --path {pictures} --out {tmp_path / 'bare'}".split())
     with pytest.raises(InputError, match="folder has no labels to probe; a folder brings them in labels.csv"):
         study_from_runs([tmp_path / "bare"], name="bare")
+
+
+def test_a_bundled_study_has_the_weights_of_some_arms(
+    runs: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(zoo, "BUNDLED", tmp_path)
+    for folder in ("studies", "models"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "index.json").write_text('{"models": {}, "studies": {}}')
+    bundle_study(runs, "discs", weights=("prior-gaussian",))
+    assert pl.list_models() == ["folder/contrastive/prior-gaussian"]
+    named = {name: arm.attrs["model"] for name, arm in pl.load_study("discs").children.items()}
+    assert named == {"prior-gaussian": "folder/contrastive/prior-gaussian", "td-ema-vq": ""}
+    first_seed = zoo.load_contrastive(runs[0] / "model.safetensors").state_dict()
+    bundled = zoo.load_contrastive("folder/contrastive/prior-gaussian").state_dict()
+    assert all(torch.equal(first_seed[key], bundled[key]) for key in first_seed)

@@ -17,7 +17,9 @@ from prior_lab.results import (
     bootstrap_interval,
     build_reconstruction_arm,
     build_study,
+    lead,
     schema,
+    verdict_of_all,
 )
 
 OBJECTS = [f"chair-{number // 4}" for number in range(48)]
@@ -180,3 +182,44 @@ def test_provenance_tells_code_and_machine(tmp_path):
     assert json.loads(origin.versions).keys() >= {"python", "torch", "prior-lab"}
     assert " x " in origin.hardware
     assert schema._commit(tmp_path) == "unknown"
+
+
+def _by_object(values: np.ndarray, names: list[str] | None = None) -> xr.DataArray:
+    objects = names or [f"object-{number}" for number in range(values.shape[-1])]
+    return xr.DataArray(np.atleast_2d(values), dims=("seed", "object"), coords={"object": objects})
+
+
+def test_a_lead_is_paired_by_object_and_averaged_over_seeds() -> None:
+    """What is hard for both arms does not blur their difference."""
+    generator = np.random.default_rng(0)
+    hardness = generator.random(100)
+    better = _by_object(np.stack([hardness + 0.05, hardness + 0.03]))
+    worse = _by_object(hardness + 0.01 * generator.standard_normal(100))
+    found = lead(better, worse)
+    assert found.value == pytest.approx(0.04, abs=0.003)
+    assert 0.03 < found.low < found.value < found.high < 0.05
+    assert found.verdict == "holds here"
+    assert lead(worse, better).verdict == "does not hold here"
+    assert str(lead(better, better)) == "+0.000 (+0.000 to +0.000)"
+    assert lead(better, better).verdict == "cannot be told here"
+
+
+def test_objects_without_a_value_are_left_out_of_a_lead() -> None:
+    values = np.array([0.5, np.nan, 0.7, 0.9])
+    assert lead(_by_object(values + 0.1), _by_object(values)).value == pytest.approx(0.1)
+
+
+def test_a_lead_between_different_objects_is_refused() -> None:
+    values = _by_object(np.ones(3))
+    with pytest.raises(InputError, match="A lead is taken between values of the same objects"):
+        lead(values, _by_object(np.ones(3), ["a", "b", "c"]))
+    with pytest.raises(InputError, match="no other dimension than seed"):
+        lead(values.expand_dims("budget"), values.expand_dims("budget"))
+
+
+def test_a_claim_of_several_parts_holds_if_all_do() -> None:
+    yes, no, unclear = (results.Lead(0.0, *bounds) for bounds in ((0.1, 0.2), (-0.2, -0.1), (-0.1, 0.1)))
+    assert verdict_of_all([yes, yes]) == "holds here"
+    assert verdict_of_all([yes, unclear]) == "cannot be told here"
+    assert verdict_of_all([yes, unclear, no]) == "does not hold here"
+    assert verdict_of_all([yes, "does not hold here"]) == "does not hold here"

@@ -22,7 +22,7 @@ from prior_lab.probes.samples import Samples, accuracy_table, check_splits, corr
 from prior_lab.probes.solver import LIMIT, Fit, Targets, minimise
 from prior_lab.probes.spaces import Space, nested_spaces
 
-PATH = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)  # strengths per column: what suits a budget grows with its width
+PATH = (1e-2, 1e-3, 1e-4, 1e-5)  # strengths per column: what suits a budget grows with its width
 CURVATURE = 0.5  # of the softmax, on average, as a share of what it is before anything is learnt
 
 

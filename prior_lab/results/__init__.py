@@ -4,19 +4,22 @@ from prior_lab.results.arm import ArmRecord
 from prior_lab.results.contrastive import ContrastiveRun, build_contrastive_arm
 from prior_lab.results.reconstruction import ReconstructionRun, build_reconstruction_arm
 from prior_lab.results.schema import Provenance, build_study, load, provenance, save, validate
-from prior_lab.results.statistics import bootstrap_interval
+from prior_lab.results.statistics import Lead, bootstrap_interval, lead, verdict_of_all
 
 __all__ = [
     "ArmRecord",
     "ContrastiveRun",
+    "Lead",
     "Provenance",
     "ReconstructionRun",
     "bootstrap_interval",
     "build_contrastive_arm",
     "build_reconstruction_arm",
     "build_study",
+    "lead",
     "load",
     "provenance",
     "save",
     "validate",
+    "verdict_of_all",
 ]

@@ -48,8 +48,9 @@ Arms of the task "contrastive", measured on frozen features of the test images:
 `predicted(taxonomy, budget, image)`                    the label that the first seed's probes say, as its index
 ======================================================  ===========================================================
 
-and at the root, of the same images, `baseline_accuracy(baseline, taxonomy)` with `baseline_interval(baseline, taxonomy,
-bound)`: "majority" is the most frequent label, "pixels" a linear probe on the pixels.
+and at the root, of the same images, `baseline_accuracy_by_object(baseline, object, taxonomy)`, its mean over objects
+`baseline_accuracy(baseline, taxonomy)` and `baseline_interval(baseline, taxonomy, bound)`: "majority" is the most
+frequent label, "pixels" a linear probe on the pixels.
 
 Coordinates: `seed`, `object` (names), `metric` ("L1", "L2", "PSNR", "SSIM", and "MS-SSIM" where the image size allows),
 `unit(metric)`, `taxonomy` (label levels, coarse to fine), `budget` [tokens], `token` (from 0), `bound` ("low", "high"),
@@ -80,8 +81,12 @@ ARM_ATTRS = tuple(field.name for field in fields(ArmRecord))
 INFORMATION = dict.fromkeys(("information", "information_corrected", "information_error"), ("seed", "token"))
 VARIABLES = {"reconstruction": reconstruction.VARIABLES, "contrastive": contrastive.VARIABLES}
 VALIDATION = {"reconstruction": reconstruction.VALIDATION, "contrastive": contrastive.VALIDATION}
-BASELINES = {"baseline_accuracy": ("baseline", "taxonomy"), "baseline_interval": ("baseline", "taxonomy", "bound")}
-PARTIAL = ("accuracy_by_object",)  # may be NaN
+BASELINES = {
+    "baseline_accuracy_by_object": ("baseline", "object", "taxonomy"),
+    "baseline_accuracy": ("baseline", "taxonomy"),
+    "baseline_interval": ("baseline", "taxonomy", "bound"),
+}
+PARTIAL = ("accuracy_by_object", "baseline_accuracy_by_object")  # may be NaN
 PACKAGES = ("prior-lab", "torch", "lightning-fabric", "numpy", "xarray", "torchmetrics")
 
 
