@@ -30,6 +30,8 @@ class ContrastiveConfig(ModelConfig):
     """Side to which a data set is read for training [pixel]; the model itself takes images of any size."""
     width: int = 64
     encoder_depth: int = 3
+    batch_entropy: float = 3.0
+    """Categorical tokens: weight of the negative batch entropy, relative to that of the sample entropy."""
     sides: tuple[int, ...] = (4, 8, 16)
     """Sides of the foveal patches [pixel], ascending powers of two."""
     patches: int = 48

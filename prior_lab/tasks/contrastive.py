@@ -1,10 +1,19 @@
 """Contrastive learning of objects (section 2.4 of the paper): NT-Xent over pairs of frames, one pair an object.
 
-What short runs on `household` have told (PRIOR, Gaussian tokens, 400 steps of 64 pairs; coarse and class accuracy of 20
-nearest neighbours on the validation split at full budget, where pixels give 0.38 and 0.21): colour jitter of 0.2 gives
-0.40 and 0.20; 0.4 with some hue and grey 0.35 and 0.19; 0.8 with any hue and half of the views grey 0.29 and 0.12, for
-the shapes then left to learn take far more steps. Residual scales that start at 0.7 instead of FLIP's 0.1 learn
-worse (0.37 and 0.17 against 0.37 and 0.20 at temperature 0.2). So few steps do not beat the pixels: train for longer.
+What short runs of PRIOR on `household` have told, on the validation split at full budget (accuracies are those of 20
+nearest neighbours, coarse and class; pixels give 0.38 and 0.21):
+
+- Colour: 400 steps with jitter of 0.2 give 0.40 and 0.20; 0.4 with some hue and grey 0.35 and 0.19; 0.8 with any hue
+  and half of the views grey 0.29 and 0.12, for the shapes then left to learn take far more steps. After 700 steps
+  NT-Xent is 1.43 with jitter of 0.2 and 1.37 without, as FLIP has it.
+- Learning rate: 1e-2 reaches in 350 steps (NT-Xent 1.57, accuracies 0.42 and 0.22) what 4e-3 does in 550.
+- Batches of 32 pairs for twice as many steps: NT-Xent 1.39, of 64 pairs 1.29.
+- Residual scales that start at 0.7 instead of FLIP's 0.1 learn worse (0.37 and 0.17 against 0.37 and 0.20).
+- Gaussian tokens: weights of 0.005, 0.02 and 0.05 leave 4,600, 960 and 120 nats at full budget, and the accuracies of
+  linear probes hardly differ; heavier ones order the tokens more.
+- Categorical tokens: a weight of 0.01 instead of 0.1 leaves a third of the categories in use instead of two thirds, and
+  NT-Xent at 2.26 instead of 2.10 (350 steps).
+- Nothing is overfit: after 900 steps NT-Xent of as many training objects is 1.09 where that of validation is 1.28.
 """
 
 from dataclasses import dataclass, field
@@ -37,6 +46,7 @@ class ContrastiveExperiment(Experiment):
 
     model: ContrastiveConfig = field(default_factory=ContrastiveConfig)
     steps: int = 900
+    learning_rate: float = 1e-2
     warmup_steps: int = 150
     average_decay: float = 0.995
     batch_size: int = 64
