@@ -42,6 +42,10 @@ def save_checkpoint(state: TrainingState, experiment: str, folder: Path) -> Path
     Parameters
     ----------
     experiment : the experiment as JSON; resuming checks it.
+
+    Raises
+    ------
+    InputError : if it cannot be written, because the disk is full for instance; those before it are kept.
     """
     path = folder / f"checkpoint-{state.step:08d}.safetensors"
     header = {
@@ -50,8 +54,14 @@ def save_checkpoint(state: TrainingState, experiment: str, folder: Path) -> Path
         "step": str(state.step),
         "history": json.dumps(state.history),
     }
-    with replacing(path) as temporary:
-        save_file(_tensors(state), temporary, metadata=header)
+    try:
+        with replacing(path) as temporary:
+            save_file(_tensors(state), temporary, metadata=header)
+    except (OSError, SafetensorError) as error:
+        raise InputError(
+            f"The checkpoint of step {state.step} cannot be written to {folder} ({error}); the last one before it is "
+            "kept. Make room, then train again to go on from there."
+        ) from error
     for old in checkpoints(folder)[:-KEPT]:
         old.unlink()
     return path

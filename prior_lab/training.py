@@ -26,6 +26,7 @@ from tqdm.auto import tqdm
 from prior_lab.checkpoints import TrainingState, restore_checkpoint, save_checkpoint
 from prior_lab.effective_information import encode_images, health, warnings
 from prior_lab.errors import InputError
+from prior_lab.files import held
 from prior_lab.layers import GroupedLinear
 from prior_lab.models import OrderedModel
 from prior_lab.objectives import Loss
@@ -73,11 +74,23 @@ def train(
 
     Raises
     ------
-    InputError : if the data do not fit the model, or the folder holds another run.
+    InputError : if the data do not fit the model, the folder holds another run, another process trains there, or a
+        checkpoint cannot be written.
     NotFiniteError : if the loss becomes NaN or infinite; the last good checkpoint is kept.
     KeyboardInterrupt : after Ctrl-C, once the step is finished and a checkpoint is written.
     """
-    folder = Path(folder)
+    with held(Path(folder)):
+        return _train(experiment, Path(folder), device, monitor, progress=progress)
+
+
+def _train(
+    experiment: Experiment,
+    folder: Path,
+    device: str,
+    monitor: Callable[[list[Record]], None] | None,
+    *,
+    progress: bool,
+) -> Trained:
     fabric = _fabric(experiment, device)
     task = experiment.open(fabric.device)
     state = _start(experiment, fabric.device)
