@@ -32,8 +32,8 @@ def replacing(path: Path) -> Iterator[Path]:
 def held(folder: Path) -> Iterator[None]:
     """Keep other processes out of a folder; it is made where it is missing.
 
-    The lock goes with the process, however that ends. What a process that was killed had begun to write with `replacing`
-    is removed.
+    The lock goes with the process, however that ends. What a process that was killed had begun to write with
+    `replacing` is removed.
 
     Raises
     ------
@@ -44,9 +44,7 @@ def held(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise InputError(
-                f"Another process is at work in {folder}; wait for it, or choose another folder."
-            ) from error
+            raise InputError(f"Another process is at work in {folder}; wait, or choose another folder.") from error
         for begun in folder.glob(".[0-9]*.*"):
             begun.unlink()
         yield

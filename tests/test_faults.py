@@ -116,7 +116,7 @@ def test_two_runs_into_one_folder_are_refused(pictures: Path, tmp_path: Path, pr
     while not checkpoints(folder):
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    with pytest.raises(InputError, match=r"Another process is at work in .*run; wait for it, or choose another folder"):
+    with pytest.raises(InputError, match=r"Another process is at work in .*run; wait, or choose another folder"):
         train(experiment, folder, progress=False)
     child.kill()
     child.join()
