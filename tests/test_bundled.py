@@ -9,20 +9,25 @@ import torch
 
 import prior_lab as pl
 from prior_lab import figures
-from prior_lab.zoo import model_record
+from prior_lab.results import lead
+from prior_lab.tasks import ContrastiveExperiment, experiment_from_json, nt_xent_by_budget
+from prior_lab.zoo import load_contrastive, model_record
 
 STUDY = "household-reconstruction"
 KINDS = ("gaussian", "categorical", "ema-vq")
-ARMS = list(pl.load_study(STUDY).children)
+CODES = "household-contrastive"
+ARMS = [name for name, arm in pl.load_study(STUDY).children.items() if arm.attrs["model"]]
 
 
-def test_every_arm_of_a_bundled_study_is_bundled() -> None:
+def test_every_model_that_a_bundled_study_names_is_bundled() -> None:
     named = [arm.attrs["model"] for study in pl.list_studies() for arm in pl.load_study(study).children.values()]
-    assert sorted(named) == pl.list_models()
+    assert sorted(filter(None, named)) == pl.list_models()
 
 
-def test_the_study_has_every_ordering_of_the_paper_with_every_kind_of_token() -> None:
-    assert {f"{ordering}-{kind}" for ordering in ("prior", "itd", "td") for kind in KINDS} <= set(ARMS)
+@pytest.mark.parametrize("study", [STUDY, CODES])
+def test_a_study_has_every_ordering_of_the_paper_with_every_kind_of_token_and_two_more(study: str) -> None:
+    arms = {f"{ordering}-{kind}" for ordering in ("prior", "itd", "td") for kind in KINDS}
+    assert set(pl.load_study(study).children) == arms | {"matryoshka-gaussian", "prior-without-prediction-gaussian"}
 
 
 def test_a_bundled_model_tells_how_it_was_made() -> None:
@@ -71,3 +76,45 @@ def test_the_readme_shows_the_numbers_of_the_study(root: Path) -> None:
         row = re.search(rf"^\| {label} \|(.*)\|$", readme, re.MULTILINE)
         assert row is not None, label
         assert [cell.strip() for cell in row[1].split("|")] == [f"{v:.3f}" for v in table.sel(ordering=label).values]
+
+
+# Codes of objects
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_probes_of_prior_know_more_classes_with_every_token_than_with_one(kind: str) -> None:
+    told = pl.load_study(CODES)[f"prior-{kind}"]["accuracy_by_object"].sel(taxonomy="class")
+    assert lead(told.sel(budget=127), told.sel(budget=1)).verdict == "holds here"
+
+
+@pytest.mark.parametrize("taxonomy", ["coarse", "class"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_best_arm_of_a_kind_knows_more_than_pixels(kind: str, taxonomy: str) -> None:
+    study = pl.load_study(CODES)
+    accuracies = [
+        100 * study[f"{name}-{kind}"]["accuracy"].mean("seed").sel(budget=127, taxonomy=taxonomy)
+        for name in ("prior", "itd", "td")
+    ]
+    assert max(map(float, accuracies)) > 100 * float(
+        study["baseline_accuracy"].sel(baseline="pixels", taxonomy=taxonomy)
+    )
+
+
+def test_a_bundled_contrastive_model_has_the_loss_that_its_study_tells() -> None:
+    arm = pl.load_study(CODES)["prior-gaussian"]
+    experiment = experiment_from_json(arm.attrs["config"])
+    assert isinstance(experiment, ContrastiveExperiment)
+    model = load_contrastive(arm.attrs["model"])
+    measured = nt_xent_by_budget(model, pl.load_dataset("household", split="validation"), experiment.temperature)
+    assert measured == pytest.approx(arm["ntxent"].isel(seed=0).values.tolist(), rel=0.01)
+
+
+def test_the_readme_shows_the_accuracies_of_the_study(root: Path) -> None:
+    study = pl.load_study(CODES)
+    readme = (root / "README.md").read_text().split("| class accuracy at budget |")[1]
+    rows = {label: node["accuracy"].mean("seed") for label, node in figures.study_arms(study, "accuracy").items()}
+    for label, accuracy in rows.items():
+        row = re.search(rf"^\| {label} \|(.*)\|$", readme, re.MULTILINE)
+        assert row is not None, label
+        values = 100 * accuracy.sel(taxonomy="class").values
+        assert [cell.strip() for cell in row[1].split("|")] == [f"{value:.1f}" for value in values]

@@ -123,11 +123,11 @@ def test_an_arm_without_a_model_has_curves_and_confusions_and_says_why_not_more(
 def test_what_the_browser_gets_is_the_embedding_of_the_models_features(explorer, models, dataset):
     canvas = drawn(explorer)
     model = models["a/prior"]
-    features = model.features(encode_images(model, dataset), "levels").numpy()
+    features = model.features(encode_images(model, dataset)).numpy()
     expected = Embedding.of(features, explorer.images.owners, [32, 96, 224])
     assert np.array_equal(places(canvas), np.concatenate([expected.objects, expected.images], 1))
     assert np.array_equal(neighbours(canvas), expected.neighbours)
-    shorter = model.features(encode_images(model, dataset)[:3], "levels").numpy()
+    shorter = model.features(encode_images(model, dataset)[:3]).numpy()
     alone = Embedding.of(shorter, explorer.images.owners, [32, 96])
     np.testing.assert_allclose(alone.images, expected.images[:2], atol=1e-4)
 
