@@ -181,7 +181,7 @@ class ContrastiveMeasurement(Measurement):
     """Frozen probes, nearest neighbours and retrieval, with a linear probe on the pixels beside them.
 
     They read the transmitted values. Of PRIOR they could read the levels' outputs y^ instead, which a receiver can work
-    out; on the validation split of `household` that was worse at full budget with every kind of token.
+    out; on the validation split of `household` that was no better at full budget with any kind of token.
     """
 
     def __init__(self, experiment: Experiment) -> None:
