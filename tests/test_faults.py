@@ -40,21 +40,21 @@ def test_a_run_killed_twenty_times_ends_with_the_weights_of_one_that_was_not(
     pictures: Path, tmp_path: Path, processes: ForkServerContext
 ) -> None:
     """Checkpoints at every step make writing them a good part of what is interrupted."""
-    experiment = replace(tiny(pictures), steps=200, validate_every=1, log_every=1)
+    experiment = replace(tiny(pictures), steps=100, validate_every=1, log_every=1)
     chance, folder = random.Random(0), tmp_path / "killed"
-    kills, began = 0, -1
-    while kills < KILLS:
+    cycle, began = 0.0, 2  # the first life is longer by two steps, to tell how long a step with its checkpoint takes
+    for _ in range(KILLS):
         child = processes.Process(target=run, args=(experiment, folder))
         child.start()
         deadline = time.monotonic() + 60
         while child.is_alive() and _newest(folder) <= began:  # it has loaded what was there, and gone on
             assert time.monotonic() < deadline, "training does not go on after a kill"
             time.sleep(0.002)
-        time.sleep(chance.uniform(0.0, 0.05))
+        cycle = cycle or _seconds_between(folder)
+        time.sleep(chance.uniform(0.0, cycle))  # any moment of the next step and its checkpoint
         child.kill()
         child.join()
         assert child.exitcode == -9, "the run ended before it was killed as often as it should"
-        kills += 1
         assert _newest(folder) > began
         began = _newest(folder)
         assert 1 <= len(checkpoints(folder)) <= 3  # one more than are kept, if it was killed before the oldest went
@@ -70,6 +70,12 @@ def test_a_run_killed_twenty_times_ends_with_the_weights_of_one_that_was_not(
 def assert_same_weights(one: Trained, other: Trained) -> None:
     for (name, value), same in zip(one.model.state_dict().items(), other.model.state_dict().values(), strict=True):
         assert torch.equal(value, same), name
+
+
+def _seconds_between(folder: Path) -> float:
+    """Between the last two checkpoints."""
+    times = [path.stat().st_mtime for path in checkpoints(folder)[-2:]]
+    return times[-1] - times[0]
 
 
 def _newest(folder: Path) -> int:
