@@ -363,7 +363,8 @@ def accuracy_by_kind(study: xr.DataTree) -> xr.DataArray:
     tables = {kind: _side_by_side(study, kind, "accuracy").accuracy for kind in TOKEN_LABELS.values()
               if kind in study_groups(study, "accuracy")}  # fmt: skip
     index = xr.DataArray(list(tables), dims="token_kind", name="token_kind")
-    return 100 * xr.concat(list(tables.values()), dim=index, join="outer", coords="minimal", compat="equals")
+    joined = xr.concat(list(tables.values()), dim=index, join="outer", coords="minimal", compat="equals")
+    return 100 * joined.astype(np.float64)
 
 
 def accuracy_by_prefix(accuracy: xr.DataArray, taxonomies: Sequence[str] = ("coarse", "class")) -> go.Figure:

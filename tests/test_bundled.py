@@ -25,9 +25,8 @@ def test_every_model_that_a_bundled_study_names_is_bundled() -> None:
 
 
 @pytest.mark.parametrize("study", [STUDY, CODES])
-def test_a_study_has_every_ordering_of_the_paper_with_every_kind_of_token_and_two_more(study: str) -> None:
-    arms = {f"{ordering}-{kind}" for ordering in ("prior", "itd", "td") for kind in KINDS}
-    assert set(pl.load_study(study).children) == arms | {"matryoshka-gaussian", "prior-without-prediction-gaussian"}
+def test_a_study_has_every_ordering_of_the_paper_with_every_kind_of_token(study: str) -> None:
+    assert {f"{ordering}-{kind}" for ordering in ("prior", "itd", "td") for kind in KINDS} <= set(pl.load_study(study))
 
 
 def test_a_bundled_model_tells_how_it_was_made() -> None:

@@ -86,6 +86,7 @@ BASELINES = {
     "baseline_accuracy": ("baseline", "taxonomy"),
     "baseline_interval": ("baseline", "taxonomy", "bound"),
 }
+COMPRESSED = 1000  # numbers of a variable from which on its file is smaller when compressed
 PARTIAL = ("accuracy_by_object", "baseline_accuracy_by_object")  # may be NaN
 PACKAGES = ("prior-lab", "torch", "lightning-fabric", "numpy", "xarray", "torchmetrics")
 
@@ -174,8 +175,13 @@ def save(tree: xr.DataTree, path: str | Path) -> None:
     OSError : if the file cannot be written.
     """
     validate(tree)
+    compressed = {"zlib": True, "shuffle": True}
+    encoding = {
+        node.path: {name: compressed for name, variable in node.data_vars.items() if variable.size >= COMPRESSED}
+        for node in tree.subtree
+    }
     with replacing(Path(path)) as temporary:
-        tree.to_netcdf(temporary, engine="h5netcdf")
+        tree.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
 
 
 def load(path: str | Path) -> xr.DataTree:
