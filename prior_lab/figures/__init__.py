@@ -1,0 +1,52 @@
+"""Results -> figures: pure functions, no kernel, no state.
+
+Curves are :class:`plotly.graph_objects.Figure` objects; a strip of reconstructions is a Pillow image, because a stored
+notebook shows a PNG everywhere.
+"""
+
+from prior_lab.figures.accuracy import accuracy_by_prefix, accuracy_curves
+from prior_lab.figures.curves import move_cursor, quality_curves, show_metric
+from prior_lab.figures.information import (
+    accuracy_against_information,
+    information_per_token,
+    quality_against_information,
+)
+from prior_lab.figures.pictures import reconstruction_strip
+from prior_lab.figures.style import (
+    COLOURS,
+    INK,
+    METRICS,
+    PAPER_ORDERINGS,
+    SYMBOLS,
+    colour_of,
+    house_template,
+    metric_style,
+    require,
+)
+from prior_lab.figures.tables import accuracy_by_kind, accuracy_table, curve_table, study_arms, study_groups
+
+__all__ = [
+    "COLOURS",
+    "INK",
+    "METRICS",
+    "PAPER_ORDERINGS",
+    "SYMBOLS",
+    "accuracy_against_information",
+    "accuracy_by_kind",
+    "accuracy_by_prefix",
+    "accuracy_curves",
+    "accuracy_table",
+    "colour_of",
+    "curve_table",
+    "house_template",
+    "information_per_token",
+    "metric_style",
+    "move_cursor",
+    "quality_against_information",
+    "quality_curves",
+    "reconstruction_strip",
+    "require",
+    "show_metric",
+    "study_arms",
+    "study_groups",
+]

@@ -1,0 +1,81 @@
+"""How figures look: the colour and the marker of each ordering, how a metric is written, the house template.
+
+Colours are Okabe and Ito's palette, told apart with any common colour-vision deficiency, at least 3:1 against white and
+a dark theme.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import plotly.graph_objects as go
+
+from prior_lab.errors import InputError
+
+COLOURS = {
+    "PRIOR": "#0072B2", "MBOP-ITD": "#D55E00", "MBOP-TD": "#009E73",
+    "PRIOR without prediction": "#56B4E9", "Matryoshka": "#CC79A7",
+}  # fmt: skip
+SYMBOLS = {
+    "PRIOR": "circle", "MBOP-ITD": "square", "MBOP-TD": "diamond",
+    "PRIOR without prediction": "circle-open", "Matryoshka": "triangle-up",
+}  # fmt: skip
+DASHES = {"gaussian": "solid", "categorical": "dash", "ema-vq": "dot"}
+PAPER_ORDERINGS = ("PRIOR", "MBOP-ITD", "MBOP-TD")
+SPARE_COLOURS = ("#B8860B", "#7F7F7F")
+
+INK, GRID, AXIS = "#3c4043", "#e4e7eb", "#b0b7c0"
+FONT = "Inter, system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+
+
+class Metric(NamedTuple):
+    """How a metric is written: decimals, unit, and which way is better."""
+
+    decimals: int = 3
+    unit: str = ""
+    better: str = "higher"
+
+    def text(self, value: float) -> str:
+        """The number as it appears in legends, grids and summaries."""
+        return f"{value:.{self.decimals}f}"
+
+
+METRICS = {
+    "SSIM": Metric(), "MS-SSIM": Metric(), "PSNR": Metric(2, "dB"), "L1": Metric(4, better="lower"),
+    "L2": Metric(5, better="lower"),
+}  # fmt: skip
+
+
+def metric_style(metric: str) -> Metric:
+    """How `metric` is written; three decimals for one that is not known here."""
+    return METRICS.get(metric, Metric())
+
+
+def colour_of(label: str, position: int = 0) -> str:
+    """The colour of an arm; `position` picks a spare one where the label names none of the three orderings."""
+    return COLOURS.get(label.split(",")[0], SPARE_COLOURS[position % len(SPARE_COLOURS)])
+
+
+def require(value: object, choices: Iterable[object], noun: str, owner: str = "study") -> None:
+    """Raise the sentence a user reads when `value` is not one of `choices`."""
+    known = list(choices)
+    if value not in known:
+        listed = ", ".join(map(str, known))
+        raise InputError(f"{value} is not a {noun} of this {owner}; choose one of {listed}.")
+
+
+def house_template() -> go.layout.Template:
+    """White ground, quiet grid, readable type, legend above the plot."""
+    axis = {
+        "gridcolor": GRID, "zeroline": False, "linecolor": AXIS, "tickcolor": AXIS, "ticklen": 5, "automargin": True,
+        "title": {"font": {"size": 13}, "standoff": 12}, "tickfont": {"size": 12},
+    }  # fmt: skip
+    layout = {
+        "font": {"family": FONT, "size": 13, "color": INK},
+        "title": {"font": {"size": 16}, "x": 0, "xref": "paper", "xanchor": "left"},
+        "paper_bgcolor": "white", "plot_bgcolor": "white", "colorway": [*COLOURS.values(), *SPARE_COLOURS],
+        "xaxis": {**axis, "showgrid": False, "showline": True, "ticks": "outside"}, "yaxis": {**axis, "nticks": 6},
+        "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.1, "yanchor": "bottom", "font": {"size": 13}},
+        "margin": {"l": 60, "r": 20, "t": 70, "b": 56}, "hovermode": "x unified", "height": 360,
+        "hoverlabel": {"font": {"family": FONT, "size": 12}},
+    }  # fmt: skip
+    return go.layout.Template(layout=layout)
