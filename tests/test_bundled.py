@@ -86,17 +86,15 @@ def test_probes_of_prior_know_more_classes_with_every_token_than_with_one(kind: 
     assert lead(told.sel(budget=127), told.sel(budget=1)).verdict == "holds here"
 
 
-@pytest.mark.parametrize("taxonomy", ["coarse", "class"])
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_best_arm_of_a_kind_knows_more_than_pixels(kind: str, taxonomy: str) -> None:
+@pytest.mark.parametrize(
+    ("arm", "taxonomy"),
+    [*((f"prior-{kind}", "coarse") for kind in KINDS), ("prior-gaussian", "class"), ("prior-ema-vq", "class")],
+)
+def test_prior_knows_more_than_pixels(arm: str, taxonomy: str) -> None:
+    """Nominally; of classes Categorical tokens do not, as the notebook says."""
     study = pl.load_study(CODES)
-    accuracies = [
-        100 * study[f"{name}-{kind}"]["accuracy"].mean("seed").sel(budget=127, taxonomy=taxonomy)
-        for name in ("prior", "itd", "td")
-    ]
-    assert max(map(float, accuracies)) > 100 * float(
-        study["baseline_accuracy"].sel(baseline="pixels", taxonomy=taxonomy)
-    )
+    accuracy = float(study[arm]["accuracy"].mean("seed").sel(budget=127, taxonomy=taxonomy))
+    assert accuracy > float(study["baseline_accuracy"].sel(baseline="pixels", taxonomy=taxonomy))
 
 
 def test_a_bundled_contrastive_model_has_the_loss_that_its_study_tells() -> None:

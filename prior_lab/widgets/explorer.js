@@ -299,8 +299,7 @@ function render({ model, el }) {
 
   function writeLegend() {
     const { name, decimals } = metrics.find((metric) => metric.name === model.get("metric"));
-    legend.replaceChildren(...arms.map(({ label, colour }, arm) => {
-      const { value, low, high } = model.get("curves")[name][arm];
+    legend.replaceChildren(...model.get("curves")[name].map(({ label, colour, value, low, high }) => {
       const entry = make("span", {}, make("i", { style: `--colour:${colour}` }), label, make("b", {}, value[at()].toFixed(decimals)));
       if (low) entry.append(make("small", {}, `${low[at()].toFixed(decimals)} to ${high[at()].toFixed(decimals)}`));
       return entry;

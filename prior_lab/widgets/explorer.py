@@ -304,15 +304,20 @@ class BudgetExplorer:
         }
         return {"page": page, "pixels": self.page.packed(), "curves": self._curve_values()}
 
-    def _curve_values(self) -> dict[str, list[dict[str, list[float]]]]:
-        """What the legend of the curves tells, by metric and arm."""
+    def _curve_values(self) -> dict[str, list[dict[str, Any]]]:
+        """What the legend of the curves tells, by metric, of every arm that has a curve."""
         table = self.table
         parts = {"value": table.quality} | {bound: table.interval.sel(bound=bound) for bound in ("low", "high")}
         known = {name: part for name, part in parts.items() if part.notnull().all()}
+        arms = [(str(label), figures.colour_of(str(label), i)) for i, label in enumerate(table.ordering.values)]
         return {
             metric: [
-                {name: part.sel(metric=metric, ordering=label).values.round(6).tolist() for name, part in known.items()}
-                for label in self.gallery.arms
+                {"label": label, "colour": colour}
+                | {
+                    name: part.sel(metric=metric, ordering=label).values.round(6).tolist()
+                    for name, part in known.items()
+                }
+                for label, colour in arms
             ]
             for metric in self.state.metrics
         }

@@ -156,6 +156,7 @@ def test_an_arm_without_a_model_has_a_curve_and_no_pictures(study, bundled):
     assert [arm["label"] for arm in explorer.canvas.arms] == ["PRIOR", "MBOP-TD"]
     assert {"line PRIOR", "line MBOP-ITD", "line MBOP-TD"} <= {trace.meta for trace in explorer.figure.data}
     assert "MBOP-ITD" not in repr(explorer)
+    assert [curve["label"] for curve in explorer.canvas.curves["SSIM"]] == ["PRIOR", "MBOP-ITD", "MBOP-TD"]
 
 
 def test_a_study_without_models_says_what_to_do(study, bundled):
