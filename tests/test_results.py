@@ -167,7 +167,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(study, tmp_path, mo
     path = tmp_path / "study.nc"
     path.write_text("old")
 
-    def full_disk(self, temporary, engine):
+    def full_disk(self, temporary, **how):
         temporary.write_text("half")
         raise OSError("No space left on device")
 
