@@ -11,14 +11,14 @@ coarse levels are trained to be predictable instead of useful; 0.02 keeps the tw
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, distributed
+from torch import Tensor
 from torch.nn import functional
 
 from prior_lab.orderings import TrainingCode
+from prior_lab.processes import joined, process_rank
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,49 +67,29 @@ def absolute_errors(
     return torch.stack([(image - images).abs().mean() for image in stacked])
 
 
-def nt_xent(projections: Float[Tensor, "*head view channel"], temperature: float) -> Float[Tensor, "*head"]:
+def nt_xent(
+    projections: Float[Tensor, "*head view channel"], temperature: float, *, joint: bool = False
+) -> Float[Tensor, "*head"]:
     """Normalised temperature-scaled cross entropy, eq. 9, of any number of heads in one batched product [nat].
 
     Parameters
     ----------
-    projections : of 2B views; views i and i + B show the same object.
+    projections : of 2B views; views 2i and 2i + 1 show the same object.
     temperature : tau.
+    joint : where several processes train together, add the other ones' views to the denominator, with gradients; the
+        mean of what the processes return is then the loss of the joint batch.
 
     Returns
     -------
-    The mean over views. Where several processes train together, every process adds the other ones' views to the
-    denominator, with gradients, and their mean is the loss of the joint batch.
+    The mean over views.
     """
     views = functional.normalize(projections.float(), dim=-1)
-    everyone, rank = _gathered(views)
-    count, total = views.shape[-2], everyone.shape[-2]
+    everyone = joined(views, dim=-2) if joint else views
     logits = views @ everyone.mT / temperature
-    place = torch.arange(count, device=views.device)
-    own = place + rank * count
-    logits = logits.masked_fill(own[:, None] == torch.arange(total, device=views.device), -torch.inf)
-    partner = (place + count // 2) % count + rank * count
+    place = torch.arange(views.shape[-2], device=views.device)
+    first = process_rank() * len(place) if joint else 0
+    own = place + first
+    logits = logits.masked_fill(own[:, None] == torch.arange(everyone.shape[-2], device=views.device), -torch.inf)
+    partner = (place ^ 1) + first
     agreement = logits.gather(-1, partner[:, None].expand(*logits.shape[:-1], 1))[..., 0]
     return (logits.logsumexp(dim=-1) - agreement).mean(dim=-1)
-
-
-def _gathered(views: Float[Tensor, "*head view channel"]) -> tuple[Float[Tensor, "*head views channel"], int]:
-    """The views of all processes, and the number of this one."""
-    if not (distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1):
-        return views, 0
-    return _Gather.apply(views), distributed.get_rank()
-
-
-class _Gather(torch.autograd.Function):
-    """All processes' views, one after the other; gradients of every process go back to whose views they are."""
-
-    @staticmethod
-    def forward(ctx: Any, views: Tensor) -> Tensor:
-        parts = [torch.empty_like(views) for _ in range(distributed.get_world_size())]
-        distributed.all_gather(parts, views.contiguous())
-        return torch.cat(parts, dim=-2)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        total = gradient.contiguous()
-        distributed.all_reduce(total)
-        return total.chunk(distributed.get_world_size(), dim=-2)[distributed.get_rank()]

@@ -22,6 +22,7 @@ from torch import Generator, Tensor, nn
 from prior_lab.errors import InputError
 from prior_lab.layers import Block, GroupedLinear, GroupedNorm, position_code
 from prior_lab.levels import Levels
+from prior_lab.processes import own_rows, process_count
 from prior_lab.tokens import Posterior, TokenName, Tokens, make_tokens
 
 OrderingName = Literal["prior", "itd", "td", "matryoshka", "prior-without-prediction"]
@@ -97,6 +98,22 @@ class Code:
 
 
 @dataclass(eq=False)
+class Draws:
+    """What chance decides about the code of a training batch, so that a step is a function of tensors alone.
+
+    Attributes
+    ----------
+    noise : for the values of tokens; nothing for token kinds without.
+    mask : which tokens are masked; nothing for orderings that mask none.
+    blank : noise for the values of tokens that are left out, where that is not the same.
+    """
+
+    noise: Float[Tensor, "batch token channel"] | None = None
+    mask: Bool[Tensor, "batch token"] | None = None
+    blank: Float[Tensor, "batch token channel"] | None = None
+
+
+@dataclass(eq=False)
 class TrainingCode:
     """What a training step sees of a code; not frozen, for Fabric rebuilds what a forward pass returns field by field.
 
@@ -118,11 +135,17 @@ class TrainingCode:
 
 
 class Ordering(nn.Module, ABC):
-    """A bottleneck that turns the features of N tokens into an ordered code."""
+    """A bottleneck that turns the features of N tokens into an ordered code.
 
-    def __init__(self, levels: Levels) -> None:
+    Parameters
+    ----------
+    levels : how the tokens are laid out.
+    channels : channels of a token.
+    """
+
+    def __init__(self, levels: Levels, channels: int) -> None:
         super().__init__()
-        self.levels = levels
+        self.levels, self.channels = levels, channels
 
     @property
     @abstractmethod
@@ -158,8 +181,33 @@ class Ordering(nn.Module, ABC):
         """The mean token at every whole-level budget within the code, stacked like `budget_states`."""
 
     @abstractmethod
-    def train_code(self, features: Float[Tensor, "batch token channel"], generator: Generator) -> TrainingCode:
-        """A draw of the code under the ordering's pressure, with what the loss needs."""
+    def draw(self, batch: int, generator: Generator) -> Draws:
+        """What chance decides about the code of this process's part of a batch, for `train_code`.
+
+        Parameters
+        ----------
+        batch : images of this process.
+        generator : in the same state in every process that trains with it.
+        """
+
+    @abstractmethod
+    def train_code(self, features: Float[Tensor, "batch token channel"], draws: Draws) -> TrainingCode:
+        """The code under the ordering's pressure, with what the loss needs."""
+
+    @property
+    @abstractmethod
+    def token_kind(self) -> type[Tokens]:
+        """The class of the token bottlenecks."""
+
+    def _noise(self, batch: int, generator: Generator | None) -> Float[Tensor, "batch token channel"] | None:
+        """Noise for all tokens; none without a generator."""
+        shape = (batch, self.levels.tokens, self.channels)
+        return None if generator is None else self.token_kind.noise(shape, generator)
+
+    def _own_noise(self, batch: int, generator: Generator) -> Float[Tensor, "batch token channel"] | None:
+        """Noise for the part of a joint batch that this process has."""
+        noise = self._noise(batch * process_count(), generator)
+        return None if noise is None else own_rows(noise)
 
 
 class Flat(Ordering):
@@ -170,9 +218,14 @@ class Flat(Ordering):
     tokens : the token bottleneck of all N tokens.
     """
 
-    def __init__(self, levels: Levels, tokens: Tokens) -> None:
-        super().__init__(levels)
+    def __init__(self, levels: Levels, channels: int, tokens: Tokens) -> None:
+        super().__init__(levels, channels)
         self.tokens = tokens
+
+    @property
+    def token_kind(self) -> type[Tokens]:
+        """The class of the token bottleneck."""
+        return type(self.tokens)
 
     @property
     def readout_slices(self) -> tuple[slice, ...]:
@@ -187,7 +240,8 @@ class Flat(Ordering):
     def encode(self, features: Float[Tensor, "batch token channel"], generator: Generator | None = None) -> Code:
         """All tokens, none masked."""
         posterior = self.tokens(features)
-        return Code(posterior.values(generator), posterior, tuple(range(1, self.levels.tokens + 1)))
+        values = posterior.values(self._noise(len(features), generator))
+        return Code(values, posterior, tuple(range(1, self.levels.tokens + 1)))
 
     def states(self, code: Code) -> list[Float[Tensor, "batch _ channel"]]:
         """The sequence with everything after the prefix in its masked state."""
@@ -223,16 +277,22 @@ class Masking(Flat):
     def mask(self, batch: int, generator: Generator) -> Bool[Tensor, "batch token"]:
         """A draw of the training mask; true where a token is masked."""
 
-    def train_code(self, features: Float[Tensor, "batch token channel"], generator: Generator) -> TrainingCode:
-        """A draw of the sequence under a drawn mask.
+    def draw(self, batch: int, generator: Generator) -> Draws:
+        """A mask, and noise."""
+        mask = own_rows(self.mask(batch * process_count(), generator))
+        return Draws(self._own_noise(batch, generator), mask)
+
+    def train_code(self, features: Float[Tensor, "batch token channel"], draws: Draws) -> TrainingCode:
+        """The sequence under a mask.
 
         Masked tokens are draws from their masked state too, as table 1 has it, and cost no rate. Setting them to the
         most likely value of that state instead tells the decoder which tokens are there, and it then fails where more
         are there than it ever saw: MBOP-ITD's error at full budget was 39 % above that at 31 tokens.
         """
-        mask = self.mask(features.shape[0], generator).to(features.device)
+        mask = draws.mask
+        assert mask is not None
         masked = self.tokens(features).masked(mask)
-        values = masked.values(generator)
+        values = masked.values(draws.noise)
         kept = (~mask).to(values.dtype)
         summary = torch.einsum("btc,bt->bc", values, kept / kept.sum(dim=1, keepdim=True))
         cost = self.tokens.regulariser(masked)
@@ -263,15 +323,19 @@ class IndependentTailDrop(Masking):
 class Matryoshka(Flat):
     """Every whole-level prefix supervised alike (Kusupati et al. 2022, arXiv 2205.13147), without a mask to draw."""
 
-    def train_code(self, features: Float[Tensor, "batch token channel"], generator: Generator) -> TrainingCode:
-        """A draw of the sequence, cut at every budget, the cuts stacked along the batch.
+    def draw(self, batch: int, generator: Generator) -> Draws:
+        """Noise for tokens that are kept, and for those that are cut off."""
+        return Draws(self._own_noise(batch, generator), blank=self._own_noise(batch, generator))
+
+    def train_code(self, features: Float[Tensor, "batch token channel"], draws: Draws) -> TrainingCode:
+        """The sequence cut at every budget, the cuts stacked along the batch.
 
         What a cut leaves out is drawn from its masked state, as under a mask.
         """
         posterior = self.tokens(features)
-        values = posterior.values(generator)
+        values = posterior.values(draws.noise)
         everything = torch.ones(values.shape[:2], dtype=torch.bool, device=values.device)
-        blank = posterior.masked(everything).values(generator)
+        blank = posterior.masked(everything).values(draws.blank)
         cuts = [torch.cat([values[:, :budget], blank[:, budget:]], dim=1) for budget in self.levels.budgets]
         means = [values[:, :budget].mean(dim=1) for budget in self.levels.budgets]
         cost = self.tokens.regulariser(posterior)
@@ -308,9 +372,14 @@ class Residual(Ordering):
     bottlenecks : the token bottleneck Q of every level.
     """
 
-    def __init__(self, levels: Levels, bottlenecks: Sequence[Tokens]) -> None:
-        super().__init__(levels)
+    def __init__(self, levels: Levels, channels: int, bottlenecks: Sequence[Tokens]) -> None:
+        super().__init__(levels, channels)
         self.tokens = nn.ModuleList(bottlenecks)
+
+    @property
+    def token_kind(self) -> type[Tokens]:
+        """The class of every level's token bottleneck."""
+        return type(self._bottleneck(0))
 
     @abstractmethod
     def predict(
@@ -336,7 +405,7 @@ class Residual(Ordering):
 
     def encode(self, features: Float[Tensor, "batch token channel"], generator: Generator | None = None) -> Code:
         """Level by level, each residual taken against the prediction from the levels already encoded."""
-        values, posteriors, _, _ = self._residual_pass(features, generator)
+        values, posteriors, _, _ = self._residual_pass(features, self._noise(len(features), generator))
         return Code(torch.cat(values, dim=1), type(posteriors[0]).join(posteriors), self.levels.budgets)
 
     def states(self, code: Code) -> list[Float[Tensor, "batch _ channel"]]:
@@ -358,9 +427,13 @@ class Residual(Ordering):
         """The mean of each level's output."""
         return [state.mean(dim=1) for state in self.states(code)]
 
-    def train_code(self, features: Float[Tensor, "batch token channel"], generator: Generator) -> TrainingCode:
+    def draw(self, batch: int, generator: Generator) -> Draws:
+        """Noise."""
+        return Draws(self._own_noise(batch, generator))
+
+    def train_code(self, features: Float[Tensor, "batch token channel"], draws: Draws) -> TrainingCode:
         """All levels at once, weighted by eq. 6."""
-        _, posteriors, predictions, states = self._residual_pass(features, generator)
+        _, posteriors, predictions, states = self._residual_pass(features, draws.noise)
         sizes = self.levels.sizes
         costs = [
             self._bottleneck(level).regulariser(posterior) * sizes[level] for level, posterior in enumerate(posteriors)
@@ -377,7 +450,7 @@ class Residual(Ordering):
         return tokens
 
     def _residual_pass(
-        self, features: Float[Tensor, "batch token channel"], generator: Generator | None
+        self, features: Float[Tensor, "batch token channel"], noise: Float[Tensor, "batch token channel"] | None
     ) -> tuple[list[Tensor], list[Posterior], list[Tensor], list[Tensor]]:
         """Eq. 4: values, posterior, prediction and output of every level."""
         values: list[Tensor] = []
@@ -388,7 +461,7 @@ class Residual(Ordering):
             y = features[:, place]
             prediction = self.predict(level - 1, states[-1]) if level else torch.zeros_like(y)
             posterior = self._bottleneck(level)(y - prediction)
-            values.append(posterior.values(generator))
+            values.append(posterior.values(None if noise is None else noise[:, place]))
             posteriors.append(posterior)
             predictions.append(prediction)
             states.append(prediction + values[-1])
@@ -401,12 +474,11 @@ class Prior(Residual):
     Parameters
     ----------
     bottlenecks : the token bottleneck Q of every level.
-    channels : channels of a token.
     depth : transformer blocks of each predictor.
     """
 
-    def __init__(self, levels: Levels, bottlenecks: Sequence[Tokens], *, channels: int, depth: int) -> None:
-        super().__init__(levels, bottlenecks)
+    def __init__(self, levels: Levels, channels: int, bottlenecks: Sequence[Tokens], *, depth: int) -> None:
+        super().__init__(levels, channels, bottlenecks)
         self.predictors = nn.ModuleList(
             Predictor(levels.centres(level), channels, depth) for level in range(levels.count - 1)
         )
@@ -463,12 +535,12 @@ def make_ordering(
 
     match name:
         case "prior":
-            return Prior(levels, every_level(), channels=channels, depth=predictor_depth)
+            return Prior(levels, channels, every_level(), depth=predictor_depth)
         case "prior-without-prediction":
-            return PriorWithoutPrediction(levels, every_level())
+            return PriorWithoutPrediction(levels, channels, every_level())
         case "itd":
-            return IndependentTailDrop(levels, bottleneck(levels.tokens, shared=False))
+            return IndependentTailDrop(levels, channels, bottleneck(levels.tokens, shared=False))
         case "td":
-            return TailDrop(levels, bottleneck(levels.tokens, shared=False))
+            return TailDrop(levels, channels, bottleneck(levels.tokens, shared=False))
         case "matryoshka":
-            return Matryoshka(levels, bottleneck(levels.tokens, shared=False))
+            return Matryoshka(levels, channels, bottleneck(levels.tokens, shared=False))

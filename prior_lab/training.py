@@ -14,27 +14,35 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import torch
-from torch import Generator
-from tqdm.auto import tqdm
+import tqdm.auto
+import tqdm.std
+from jaxtyping import Bool
+from torch import Generator, Tensor
 
 from prior_lab.checkpoints import TrainingState, restore_checkpoint, save_checkpoint
 from prior_lab.effective_information import encode_images, health, warnings
 from prior_lab.errors import InputError
 from prior_lab.files import held
+from prior_lab.hardware import DeviceName, make_fabric
 from prior_lab.layers import GroupedLinear
 from prior_lab.models import OrderedModel
 from prior_lab.objectives import Loss
 from prior_lab.optimizers import MuonAdamW
+from prior_lab.processes import process_count, summed
 from prior_lab.tasks import Experiment, Record, Task
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +67,9 @@ def train(
     experiment: Experiment,
     folder: str | Path,
     *,
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+    device: DeviceName = "auto",
+    devices: int = 1,
+    compiled: bool = False,
     monitor: Callable[[list[Record]], None] | None = None,
     progress: bool = True,
 ) -> Trained:
@@ -68,37 +78,67 @@ def train(
     Parameters
     ----------
     folder : where the run's checkpoints lie; made where it is missing.
-    monitor : called with the history after every record, for instance a `prior_lab.LossPlot()`.
+    devices : processes that share every batch, each with a device of its own; the result is that of one process.
+        Under torchrun or Slurm the processes are those that they have started.
+    compiled : compile the model (`torch.compile`): a minute at the start, then faster steps.
+    monitor : called with the history after every record, for instance a `prior_lab.LossPlot()`; in the first process.
     progress : show a bar with the loss, images per second and the time left, in a terminal or a notebook, and a
         sentence at every validation about each level of tokens that has collapsed.
 
     Raises
     ------
-    InputError : if the data do not fit the model, the folder holds another run, another process trains there, or a
-        checkpoint cannot be written.
+    InputError : if the data do not fit the model, the folder holds another run, another process trains there, the
+        devices are not there, or a checkpoint cannot be written.
     NotFiniteError : if the loss becomes NaN or infinite; the last good checkpoint is kept.
     KeyboardInterrupt : after Ctrl-C, once the step is finished and a checkpoint is written.
     """
-    with held(Path(folder)):
-        return _train(experiment, Path(folder), device, monitor, progress=progress)
+    folder = Path(folder)
+    fabric = make_fabric(device, devices, experiment.precision)
+    if experiment.batch_size % fabric.world_size:
+        raise InputError(
+            f"A batch of {experiment.batch_size} cannot be shared by {fabric.world_size} processes alike; choose a "
+            "batch_size that is a multiple."
+        )
+    if monitor is not None and devices > 1 and fabric.strategy.launcher is not None:
+        raise InputError("A monitor cannot see what other processes do; leave it out, or train on one device.")
+    with held(folder) if fabric.is_global_zero else nullcontext():
+        outcome = fabric.launch(_outcome, experiment, folder, monitor, progress=progress, compiled=compiled)
+        if isinstance(outcome, BaseException):
+            raise outcome
+        state = _start(experiment, torch.device("cpu"))
+        restore_checkpoint(state, experiment.to_json(), folder)
+    return Trained(state.average.eval(), state.history)
+
+
+def _outcome(fabric: "Fabric", *arguments: Any, **options: Any) -> BaseException | None:
+    """What became of a run; a process that was started for it can hand back no more than that."""
+    try:
+        _train(fabric, *arguments, **options)
+    except (InputError, NotFiniteError, KeyboardInterrupt) as error:
+        return error
+    return None
 
 
 def _train(
+    fabric: "Fabric",
     experiment: Experiment,
     folder: Path,
-    device: str,
     monitor: Callable[[list[Record]], None] | None,
     *,
     progress: bool,
-) -> Trained:
-    fabric = _fabric(experiment, device)
+    compiled: bool,
+) -> None:
     task = experiment.open(fabric.device)
     state = _start(experiment, fabric.device)
     restore_checkpoint(state, experiment.to_json(), folder)
+    if compiled:
+        state.model.compile()
     model, state.optimizer = fabric.setup(state.model, state.optimizer)
+    progress = progress and fabric.is_global_zero
+    bars = tqdm.std.tqdm if fabric.world_size > 1 else tqdm.auto.tqdm  # a notebook's bar lives in its own process
     first, before = state.step, state.history[-1]["seconds"] if state.history else 0.0
     finite = torch.ones((), dtype=torch.bool, device=fabric.device)
-    bar = tqdm(total=experiment.steps, initial=first, unit="step", disable=not progress)
+    bar = bars(total=experiment.steps, initial=first, unit="step", disable=not progress)
     with _postponed_interrupt() as interrupted, bar:
         clock = time.perf_counter()
         while state.step < experiment.steps:
@@ -107,12 +147,17 @@ def _train(
             state.step += 1
             bar.update()
             validating = state.step % experiment.validate_every == 0 or state.step == experiment.steps
+            recording = validating or state.step % experiment.log_every == 0
             stopping = interrupted.is_set()
-            if not (validating or stopping or state.step % experiment.log_every == 0):
+            if fabric.world_size > 1 and recording:  # all stop, or none
+                stopping = _any(torch.tensor(stopping, device=fabric.device))
+            elif fabric.world_size > 1:
+                stopping = False
+            if not (recording or stopping):
                 continue
             if validating or stopping:  # what a checkpoint would hold: the step after the last loss counts too
                 finite &= torch.stack([parameter.isfinite().all() for parameter in state.model.parameters()]).all()
-            if not finite:
+            if _any(~finite):
                 raise NotFiniteError(
                     f"The loss became NaN or infinite before step {state.step}; the last good checkpoint is kept in "
                     f"{folder}. A lower learning_rate (now {experiment.learning_rate:g}) usually helps."
@@ -121,50 +166,37 @@ def _train(
             speed = (state.step - first) * experiment.batch_size / seconds
             record = _record(state.step, loss) | {"seconds": before + seconds, "images_per_second": speed}
             if validating:
-                measured, worries = _validate(state.average, task)
+                measured, worries = _in_first(fabric, partial(_validate, state.average, task))
                 record |= measured
                 for worry in worries if progress else ():
                     bar.write(f"step {state.step}: {worry}")
             state.history.append(record)
             bar.set_postfix_str(f"loss {record['loss']:.4f}, {speed:.0f} images/s")
-            if monitor is not None:
+            if monitor is not None and fabric.is_global_zero:
                 monitor(state.history)
             if validating or stopping:
-                save_checkpoint(state, experiment.to_json(), folder)
+                _in_first(fabric, partial(save_checkpoint, state, experiment.to_json(), folder))
             if stopping:
                 raise KeyboardInterrupt(f"stopped after step {state.step}; train again with {folder} to go on")
-    return Trained(state.average.cpu().eval(), state.history)
 
 
-def _fabric(experiment: Experiment, device: str) -> "Fabric":
-    from lightning_fabric import Fabric  # two seconds of import that only training needs
-
-    if device == "cuda" and not torch.cuda.is_available():
-        raise InputError("There is no CUDA device here; choose device='cpu' or 'auto'.")
-    if device == "mps" and not torch.backends.mps.is_available():
-        raise InputError("There is no MPS device here; choose device='cpu' or 'auto'.")
-    accelerator = device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
-    fabric = Fabric(accelerator=accelerator, devices=1, precision=_precision(experiment.precision, accelerator))
-    fabric.launch()
-    return fabric
+def _any(flag: Bool[Tensor, ""]) -> bool:
+    """Whether the flag is up in any process."""
+    return summed(flag.float()).item() > 0
 
 
-def _precision(wanted: str, accelerator: str) -> Literal["32-true", "bf16-mixed"]:
-    if wanted != "auto":
-        return "bf16-mixed" if wanted == "bf16-mixed" else "32-true"
-    match accelerator:
-        case "cuda":
-            fast = torch.cuda.is_bf16_supported()
-        case "cpu":
-            fast = "avx512_bf16" in _cpu_flags() or "amx_bf16" in _cpu_flags()
-        case _:
-            fast = False
-    return "bf16-mixed" if fast else "32-true"
-
-
-def _cpu_flags() -> str:
-    info = Path("/proc/cpuinfo")
-    return info.read_text() if info.exists() else ""
+def _in_first(fabric: "Fabric", action: Callable[[], T]) -> T:
+    """What the first process finds or does; every process has the result, or the sentence that went wrong."""
+    outcome: T | InputError | None = None
+    if fabric.is_global_zero:
+        try:
+            outcome = action()
+        except InputError as error:
+            outcome = error
+    outcome = fabric.broadcast(outcome)
+    if isinstance(outcome, InputError):
+        raise outcome
+    return cast(T, outcome)
 
 
 def _start(experiment: Experiment, device: torch.device) -> TrainingState:
@@ -182,14 +214,17 @@ def _start(experiment: Experiment, device: torch.device) -> TrainingState:
     return TrainingState(model, average, optimizer, generator, step=0, history=[])
 
 
-def _step(fabric: "Fabric", model: torch.nn.Module, state: TrainingState, task: Task, experiment: Experiment) -> Loss:
+def _step(
+    fabric: "Fabric", model: torch.nn.Module, state: TrainingState, task: Task[Any], experiment: Experiment
+) -> Loss:
     """One optimiser step; the loss is left on the device."""
     done = state.step / experiment.steps
     warm = min(1.0, (state.step + 1) / max(1, experiment.warmup_steps))
     for group in state.optimizer.param_groups:
         group["lr"] = experiment.learning_rate * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
     rate_warm = min(1.0, done / experiment.rate_warmup) if experiment.rate_warmup else 1.0
-    loss = task.loss(model, state.generator, experiment.regulariser_weight * rate_warm)
+    batch = task.draw(state.model, state.generator)
+    loss = task.loss(model, batch, experiment.regulariser_weight * rate_warm)
     state.optimizer.zero_grad()
     fabric.backward(loss.total)
     torch.nn.utils.clip_grad_norm_(state.model.parameters(), experiment.clip_norm)
@@ -203,16 +238,13 @@ def _step(fabric: "Fabric", model: torch.nn.Module, state: TrainingState, task: 
 
 
 def _record(step: int, loss: Loss) -> Record:
-    return {
-        "step": step,
-        "loss": loss.total.item(),
-        "objective": loss.objective.item(),
-        "rate": loss.rate.item(),
-        "prediction": loss.prediction.item(),
-    }
+    """The terms of the loss, their mean over the processes."""
+    terms = torch.stack([loss.total, loss.objective, loss.rate, loss.prediction]).detach()
+    names = ("loss", "objective", "rate", "prediction")
+    return {"step": step} | dict(zip(names, (summed(terms) / process_count()).tolist(), strict=True))
 
 
-def _validate(model: OrderedModel, task: Task) -> tuple[Record, list[str]]:
+def _validate(model: OrderedModel, task: Task[Any]) -> tuple[Record, list[str]]:
     """What the task measures, and the health of the tokens.
 
     That is, for each level, their `information_3` [nat] and the share `used_3` of states or channels in use; and

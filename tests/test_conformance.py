@@ -13,7 +13,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from prior_lab.models import Autoencoder, AutoencoderConfig
-from prior_lab.orderings import Flat, OrderingName
+from prior_lab.orderings import Flat, Ordering, OrderingName, TrainingCode
 from prior_lab.tokens import GaussianPosterior, IndexedPosterior, Posterior, TokenName, Tokens
 
 PAIRS = list(itertools.product(get_args(OrderingName), get_args(TokenName)))
@@ -46,8 +46,12 @@ def prepared(ordering: OrderingName, kind: TokenName) -> Autoencoder:
     with torch.no_grad():
         for seed in range(3):
             both = torch.cat([clustered(64, seed), model.encoder(images())])
-            model.ordering.train_code(both, Generator().manual_seed(seed))
+            train_code(model.ordering, both, seed)
     return model
+
+
+def train_code(ordering: Ordering, features: Tensor, seed: int) -> TrainingCode:
+    return ordering.train_code(features, ordering.draw(len(features), Generator().manual_seed(seed)))
 
 
 @pytest.fixture(params=PAIRS, ids="-".join)
@@ -112,7 +116,7 @@ def test_states_have_the_shapes_that_their_heads_read(model: Autoencoder, featur
 
 
 def test_training_gives_every_head_its_states_and_weights_that_sum_to_one(model: Autoencoder, features: Tensor) -> None:
-    code = model.train().ordering.train_code(features, Generator().manual_seed(0))
+    code = train_code(model.train().ordering, features, 0)
     heads = [COUNT] if isinstance(model.ordering, Flat) else list(SIZES)
     assert [state.shape[1:] for state in code.states] == [(length, CHANNELS) for length in heads]
     assert all(state.shape[0] % BATCH == 0 for state in code.states)
@@ -125,7 +129,7 @@ def test_training_gives_every_head_its_states_and_weights_that_sum_to_one(model:
 def test_the_gradient_reaches_every_parameter_and_every_token(model: Autoencoder) -> None:
     """In 512 images the last token of TD stays in 5 on average: it is masked in all of them once in 112 draws."""
     features = clustered(512).requires_grad_()
-    code = model.ordering.train_code(features, Generator().manual_seed(1))
+    code = train_code(model.ordering, features, 1)
     generator = Generator().manual_seed(2)
     total = sum((state * torch.randn(state.shape, generator=generator)).sum() for state in code.states)
     (total + code.regulariser + code.prediction_error).backward()
@@ -139,7 +143,7 @@ def test_the_gradient_reaches_every_parameter_and_every_token(model: Autoencoder
 
 def test_the_refinement_loss_stops_at_its_target(model: Autoencoder, features: Tensor) -> None:
     """Eq. 5: nothing is predicted from the finest features, so they get no gradient; the coarser ones get theirs."""
-    code = model.ordering.train_code(features.requires_grad_(), Generator().manual_seed(0))
+    code = train_code(model.ordering, features.requires_grad_(), 0)
     if model.config.ordering != "prior":
         assert not code.prediction_error.requires_grad
         assert code.prediction_error.item() == 0.0
@@ -156,9 +160,7 @@ def test_encoding_is_deterministic_and_draws_follow_their_generator(model: Autoe
 
     def trained(seed: int) -> Tensor:
         ordering = copy.deepcopy(model).train().ordering
-        return torch.cat(
-            [state.flatten() for state in ordering.train_code(features, Generator().manual_seed(seed)).states]
-        )
+        return torch.cat([state.flatten() for state in train_code(ordering, features, seed).states])
 
     torch.manual_seed(1)
     first, draw, step = encoded(None), encoded(0), trained(0)

@@ -35,7 +35,7 @@ def test_every_arm_projects_each_budget_and_trains_every_parameter(
     ordering: OrderingName, tokens: TokenName, images: Tensor, prompts: Tensor, generator: Generator
 ) -> None:
     model = tiny(ordering, tokens)
-    projections, code = model(images, prompts, generator)
+    projections, code = model(model.encoder.look(images, prompts, generator), model.ordering.draw(6, generator))
     assert len(projections) == len(code.weights)
     loss = sum(weight * head.square().sum() for weight, head in zip(code.weights, projections, strict=True))
     (loss + code.regulariser + code.prediction_error).backward()
@@ -84,7 +84,7 @@ def test_the_summary_in_training_is_the_mean_of_the_tokens_that_were_kept(
     model = tiny("td")
     mask = torch.arange(7) >= torch.tensor([[1], [2], [3], [7], [4], [5]])
     monkeypatch.setattr(model.ordering, "mask", lambda batch, generator: mask)
-    code = model(images, prompts, generator)[1]
+    code = model(model.encoder.look(images, prompts, generator), model.ordering.draw(6, generator))[1]
     kept = [state[~row].mean(dim=0) for state, row in zip(code.states[0], mask, strict=True)]
     torch.testing.assert_close(code.summaries[0], torch.stack(kept))
 

@@ -23,6 +23,7 @@ from prior_lab.orderings import (
     PriorWithoutPrediction,
     Residual,
     TailDrop,
+    TrainingCode,
 )
 from prior_lab.tokens import GaussianPosterior, Posterior, TokenName, Tokens, make_tokens
 
@@ -34,11 +35,15 @@ def make(name: OrderingName, kind: TokenName = "gaussian") -> Ordering:
     torch.manual_seed(0)
     flat = {"td": TailDrop, "itd": IndependentTailDrop, "matryoshka": Matryoshka}
     if name in flat:
-        return flat[name](LEVELS, make_tokens(kind, CHANNELS, tokens=LEVELS.tokens, shared=False))
+        return flat[name](LEVELS, CHANNELS, make_tokens(kind, CHANNELS, tokens=LEVELS.tokens, shared=False))
     bottlenecks = [make_tokens(kind, CHANNELS, tokens=size, shared=True) for size in LEVELS.sizes]
     if name == "prior":
-        return Prior(LEVELS, bottlenecks, channels=CHANNELS, depth=1)
-    return PriorWithoutPrediction(LEVELS, bottlenecks)
+        return Prior(LEVELS, CHANNELS, bottlenecks, depth=1)
+    return PriorWithoutPrediction(LEVELS, CHANNELS, bottlenecks)
+
+
+def train_code(ordering: Ordering, features: Tensor, seed: int) -> TrainingCode:
+    return ordering.train_code(features, ordering.draw(len(features), Generator().manual_seed(seed)))
 
 
 def drawn(batch: int, seed: int = 1) -> Tensor:
@@ -113,9 +118,9 @@ def test_independent_tail_drop_masks_as_often_as_equation_2_says() -> None:
 @pytest.mark.parametrize("kind", get_args(TokenName))
 def test_training_masks_what_the_mask_says_and_counts_the_rest(name: OrderingName, kind: TokenName) -> None:
     ordering, features = cast(Masking, make(name, kind)), drawn(64)
-    ordering.train_code(features, Generator().manual_seed(9))  # starts codebooks
+    train_code(ordering, features, 9)  # starts codebooks
     ordering.eval()
-    code = ordering.train_code(features, Generator().manual_seed(3))
+    code = train_code(ordering, features, 3)
     posterior, mask = ordering.tokens(features), ordering.mask(64, Generator().manual_seed(3))
     masked = posterior.masked(mask)
     torch.testing.assert_close(code.regulariser, ordering.tokens.regulariser(masked))
@@ -132,7 +137,7 @@ def test_what_training_leaves_out_of_gaussian_codes_is_drawn_from_the_prior(name
     with torch.no_grad():
         ordering.tokens.get_parameter("linear.weight")[..., :CHANNELS].mul_(5**0.5)
     features = drawn(500)
-    state = ordering.train_code(features, Generator().manual_seed(3)).states[0]
+    state = train_code(ordering, features, 3).states[0]
     if isinstance(ordering, Masking):
         mask = ordering.mask(500, Generator().manual_seed(3))
     else:
@@ -147,19 +152,19 @@ def test_what_training_leaves_out_of_gaussian_codes_is_drawn_from_the_prior(name
 def test_matryoshka_trains_on_the_states_of_all_budgets(kind: TokenName) -> None:
     """Where neither values nor masked states are drawn, these are the states that the heads read of each prefix."""
     ordering, features = make("matryoshka", kind), drawn(64)
-    ordering.train_code(features, Generator().manual_seed(9))  # starts codebooks
+    train_code(ordering, features, 9)  # starts codebooks
     ordering.eval()
-    code, generator = ordering.encode(features), Generator().manual_seed(0)
+    code = ordering.encode(features)
     assert (code.values.abs().amax(dim=2) > 0.0).float().mean() > 0.9  # few values look like masked ones
     expected = torch.cat([ordering.states(code[:budget])[0] for budget in LEVELS.budgets])
-    assert torch.equal(ordering.train_code(features, generator).states[0], expected)
+    assert torch.equal(train_code(ordering, features, 0).states[0], expected)
 
 
 def test_matryoshka_draws_once_and_supervises_every_prefix(features: Tensor) -> None:
     ordering = cast(Flat, make("matryoshka"))
     features.requires_grad_()
-    code = ordering.train_code(features, Generator().manual_seed(0))
-    draw = ordering.tokens(features).values(Generator().manual_seed(0))
+    code = train_code(ordering, features, 0)
+    draw = ordering.tokens(features).values(ordering.draw(len(features), Generator().manual_seed(0)).noise)
     states = code.states[0].unflatten(0, (len(LEVELS.budgets), -1))
     for budget, state in zip(LEVELS.budgets, states, strict=True):
         assert torch.equal(state[:, :budget], draw[:, :budget])
@@ -176,7 +181,7 @@ def test_each_level_encodes_the_residual_against_its_prediction(name: OrderingNa
     """Eq. 4 written out: y^_l = f(y^_{l-1}) + Q_l(y_l - f(y^_{l-1})), y^pred_0 = 0; without prediction, f doubles."""
     ordering, features = cast(Residual, make(name, kind)), drawn(64)
     for _ in range(3):
-        ordering.train_code(features, Generator().manual_seed(9))  # starts codebooks
+        train_code(ordering, features, 9)  # starts codebooks
     ordering.eval()
     code, state, costs = ordering.encode(features), torch.zeros(64, 1, CHANNELS), torch.zeros(())
     for level, place in enumerate(LEVELS.slices):
@@ -191,7 +196,7 @@ def test_each_level_encodes_the_residual_against_its_prediction(name: OrderingNa
         state = prediction + posterior.values()
         torch.testing.assert_close(ordering.states(code[: LEVELS.budgets[level]])[-1], state)
         costs = costs + tokens.regulariser(posterior) * LEVELS.sizes[level] / LEVELS.tokens
-    training = ordering.train_code(features, Generator().manual_seed(0))
+    training = train_code(ordering, features, 0)
     torch.testing.assert_close(training.weights, LEVELS.weights())
     if kind in ("ema-vq", "fsq"):
         torch.testing.assert_close(training.regulariser, costs)
@@ -211,8 +216,8 @@ class Lossless(Tokens):
 def test_lossless_tokens_leave_nothing_to_correct(features: Tensor) -> None:
     """Every level's output is then its features, and doubling leaves nothing to say where all features are alike."""
     bottlenecks = [Lossless() for _ in LEVELS.sizes]
-    prior = Prior(LEVELS, bottlenecks, channels=CHANNELS, depth=1)
-    without = PriorWithoutPrediction(LEVELS, bottlenecks)
+    prior = Prior(LEVELS, CHANNELS, bottlenecks, depth=1)
+    without = PriorWithoutPrediction(LEVELS, CHANNELS, bottlenecks)
     for ordering in (prior, without):
         for state, place in zip(ordering.states(ordering.encode(features)), LEVELS.slices, strict=True):
             torch.testing.assert_close(state, features[:, place], atol=1e-5, rtol=1e-5)
@@ -224,7 +229,7 @@ def test_lossless_tokens_leave_nothing_to_correct(features: Tensor) -> None:
 def test_the_refinement_loss_is_the_squared_error_of_the_predictions(features: Tensor) -> None:
     """Eq. 5: the mean over levels 1..L-1 of the mean squared error per channel."""
     prior = cast(Prior, make("prior"))
-    code = prior.train_code(features, Generator().manual_seed(0))
+    code = train_code(prior, features, 0)
     errors = [
         torch.nn.functional.mse_loss(prior.predictors[level](state), features[:, LEVELS.slices[level + 1]])
         for level, state in enumerate(code.states[:-1])

@@ -42,7 +42,7 @@ def codebooks(architecture: str) -> int:
 
 
 def predictors() -> int:
-    return parameters(Prior(LEVELS, bottlenecks("PRIOR", "fsq"), channels=WIDTH, depth=3).predictors)
+    return parameters(Prior(LEVELS, WIDTH, bottlenecks("PRIOR", "fsq"), depth=3).predictors)
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from torch import Generator, Tensor
 
 from prior_lab.data.dataset import ImageDataset
 from prior_lab.errors import InputError
+from prior_lab.processes import own_rows, process_count
 
 LUMA = (0.299, 0.587, 0.114)
 
@@ -48,7 +49,7 @@ class Augmentation:
     def __call__(
         self, images: UInt8[Tensor, "batch 3 height width"], prompts: Float[Tensor, "batch 5"], generator: Generator
     ) -> tuple[Float[Tensor, "batch 3 height width"], Float[Tensor, "batch 5"]]:
-        """Augmented images in [0, 1] and their prompts."""
+        """Augmented images in [0, 1] and their prompts; of several processes that train together, each has its own."""
         pixels = self._colours(images.float() / 255, generator)
         return self._mirrored(pixels, self._moved(prompts, generator), generator)
 
@@ -56,18 +57,18 @@ class Augmentation:
         """Prompts with noise in the object's own frame."""
         batch, device = len(prompts), prompts.device
         middle, spread, angle = prompts[:, :2], prompts[:, 2:4], prompts[:, 4:]
-        noise = torch.randn(batch, 4, generator=generator, device=device)
+        noise = own_rows(torch.randn(batch * process_count(), 4, generator=generator, device=device))
         along, across = (self.shift * spread * noise[:, :2]).split(1, dim=1)
         cos, sin = angle.cos(), angle.sin()
         middle = middle + torch.cat([cos * along - sin * across, sin * along + cos * across], dim=1)
         spread = spread * (1 + self.scale * noise[:, 2:]).clamp(0.5, 1.5)
-        turned = torch.rand(batch, 1, generator=generator, device=device) * 2 - 1
+        turned = _uniform(batch, generator)[:, None] * 2 - 1
         return torch.cat([middle, spread, angle + turned * math.radians(self.turn)], dim=1)
 
     def _mirrored(
         self, images: Float[Tensor, "batch 3 height width"], prompts: Float[Tensor, "batch 5"], generator: Generator
     ) -> tuple[Float[Tensor, "batch 3 height width"], Float[Tensor, "batch 5"]]:
-        mirrored = torch.rand(len(images), generator=generator, device=images.device) < self.flip
+        mirrored = _uniform(len(images), generator) < self.flip
         x, y, first, second, angle = prompts.unbind(dim=1)
         reflected = torch.stack([images.shape[3] - x, y, first, second, -angle], dim=1)
         return (
@@ -82,11 +83,9 @@ class Augmentation:
         colours that leaves grey alone (in YIQ). Values are clipped once, at the end.
         """
         batch, device = len(images), images.device
-        brightness, contrast, saturation = (
-            (1 + self.colour * (2 * torch.rand(batch, generator=generator, device=device) - 1)) for _ in range(3)
-        )
-        turn = 2 * math.pi * self.hue * (2 * torch.rand(batch, generator=generator, device=device) - 1)
-        greyed = torch.rand(batch, generator=generator, device=device) < self.grey
+        brightness, contrast, saturation = ((1 + self.colour * (2 * _uniform(batch, generator) - 1)) for _ in range(3))
+        turn = 2 * math.pi * self.hue * (2 * _uniform(batch, generator) - 1)
+        greyed = _uniform(batch, generator) < self.grey
         saturation = torch.where(greyed, 0.0, saturation)
         luma = torch.tensor(LUMA, device=device)
         mix = (brightness * contrast)[:, None, None] * _hue_and_saturation(turn, saturation)
@@ -99,10 +98,12 @@ class Augmentation:
 class PairSampler:
     """Draws pairs of frames: every object at most once in a batch, two different frames of each.
 
+    Where several processes train together, each draws its part of the batch.
+
     Parameters
     ----------
     data : its images stay as they are, uint8, on `device`.
-    pairs : objects in a batch, B of eq. 9.
+    pairs : objects in a batch of all processes, B of eq. 9.
 
     Raises
     ------
@@ -122,15 +123,15 @@ class PairSampler:
         self._pairs, self._augmentation = pairs, augmentation
 
     def draw(self, generator: Generator) -> tuple[Float[Tensor, "view 3 height width"], Float[Tensor, "view 5"]]:
-        """Images and prompts of 2B augmented views; views i and i + B show the same object."""
+        """Images and prompts of augmented views, two for each object; views 2i and 2i + 1 show the same."""
         device = self._frames.device
-        objects = torch.randperm(len(self._frames), generator=generator, device=device)[: self._pairs]
+        objects = own_rows(torch.randperm(len(self._frames), generator=generator, device=device)[: self._pairs])
         lengths = self._lengths[objects]
-        uniform = torch.rand(2, self._pairs, generator=generator, device=device)
+        uniform = own_rows(torch.rand(self._pairs, 2, generator=generator, device=device)).T
         first = (uniform[0] * lengths).long().clamp_max(lengths - 1)
         step = 1 + (uniform[1] * (lengths - 1)).long().clamp_max(lengths - 2)
-        second = (first + step) % lengths
-        chosen = torch.cat([self._frames[objects, first], self._frames[objects, second]])
+        frames = torch.stack([first, (first + step) % lengths], dim=1)
+        chosen = self._frames[objects[:, None], frames].flatten()
         return self._augmentation(self._images[chosen], self._prompts[chosen], generator)
 
 
@@ -152,6 +153,11 @@ def track_table(data: ImageDataset) -> Int64[Tensor, "object frame"]:
     columns = torch.arange(len(order)) - (lengths.cumsum(0) - lengths).repeat_interleave(lengths)
     table[rows, columns] = order
     return table
+
+
+def _uniform(batch: int, generator: Generator) -> Float[Tensor, "batch"]:
+    """Numbers in 0..1 for this process's part of a batch."""
+    return own_rows(torch.rand(batch * process_count(), generator=generator, device=generator.device))
 
 
 def _hue_and_saturation(turn: Float[Tensor, "batch"], saturation: Float[Tensor, "batch"]) -> Float[Tensor, "batch 3 3"]:

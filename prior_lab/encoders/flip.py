@@ -20,7 +20,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from prior_lab.encoders.foveation import foveate
+from prior_lab.encoders.foveation import Patches, foveate
 from prior_lab.layers import HEAD_WIDTH, MLP, GroupedLinear, GroupedNorm, attend
 
 GRID = 4  # patches of 8 pixels and more are embedded as 4 x 4 parts
@@ -148,7 +148,7 @@ class Readout(nn.Module):
 
 
 class FlipEncoder(nn.Module):
-    """Images and the prompts of their objects to the features of N tokens.
+    """Patches of images to the features of N tokens.
 
     Parameters
     ----------
@@ -165,23 +165,21 @@ class FlipEncoder(nn.Module):
         self.layers = nn.ModuleList(FlipLayer(shape.width) for _ in range(shape.depth))
         self.readout = Readout(tokens, norms, shape.width, shape.channels)
 
-    def forward(
+    def look(
         self,
         images: Float[Tensor, "batch 3 height width"],
         prompts: Float[Tensor, "batch 5"],
         generator: Generator | None = None,
-    ) -> Float[Tensor, "batch token channel"]:
-        """The y of eq. 4, level after level; images in [0, 1].
-
-        Parameters
-        ----------
-        prompts : mean x and y, first and second standard deviation [pixel], rotation [radian].
-        generator : draws where the patches lie; without one they lie as in evaluation.
-        """
-        shape, batch = self.shape, len(images)
-        patches = foveate(
+    ) -> Patches:
+        """The patches that the encoder reads; see `foveate`."""
+        shape = self.shape
+        return foveate(
             images, prompts, sides=shape.sides, count=shape.patches, density=shape.density, generator=generator
         )
+
+    def forward(self, patches: Patches) -> Float[Tensor, "batch token channel"]:
+        """The y of eq. 4, level after level."""
+        shape, batch = self.shape, len(patches.offsets)
         embedded = [embed(pixels) for embed, pixels in zip(self.embeddings, patches.pixels, strict=True)]
         order = torch.cat(patches.places).argsort()
         tokens = torch.cat(embedded)[order].unflatten(0, (batch, shape.patches))

@@ -20,14 +20,16 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Generator, Tensor
 
+from prior_lab.processes import own_rows, process_count
+
 WIDENING = math.sqrt(2)
 REACH = 5.0  # offsets are clipped to this many standard deviations
 R2 = (0.7548776662466927, 0.5698402909980532)  # 1 / g and 1 / g^2 with g^3 = g + 1
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Patches:
-    """The patches of a batch of images.
+    """The patches of a batch of images; not frozen, for Fabric rebuilds what a model is called with.
 
     Attributes
     ----------
@@ -60,7 +62,8 @@ def foveate(
     sides : of the patches [pixel], ascending.
     count : patches of an image.
     density : how often the patches of one side cover the Gaussian's ellipse.
-    generator : shifts the sequence of centres; without one it is always the same.
+    generator : shifts the sequence of centres, in the same state in every process that trains with it; without one the
+        sequence is always the same.
     """
     mean, spread, angle = prompts[:, None, :2], prompts[:, None, 2:4].clamp_min(0.5), prompts[:, None, 4]
     area = 2 * math.pi * (WIDENING * spread).prod(dim=-1)
@@ -114,8 +117,8 @@ def _sequence(
     points = (rank + 1)[..., None] * step
     if generator is None:
         return (points + 0.5).frac().float()
-    shape = (len(rank), sides, 2)
-    shifts = torch.rand(shape, generator=generator, device=generator.device).to(rank.device)
+    shape = (len(rank) * process_count(), sides, 2)
+    shifts = own_rows(torch.rand(shape, generator=generator, device=generator.device)).to(rank.device)
     return (points + shifts.gather(1, side_index[..., None].expand(-1, -1, 2))).frac().float()
 
 

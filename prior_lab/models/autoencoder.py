@@ -13,7 +13,7 @@ from torch import Generator, Tensor
 from prior_lab.encoders import DecoderBank, Shape, WaveletEncoder
 from prior_lab.errors import InputError
 from prior_lab.models.base import ModelConfig, OrderedModel, require_width, shape_of
-from prior_lab.orderings import Code, OrderingName, TrainingCode
+from prior_lab.orderings import Code, Draws, OrderingName, TrainingCode
 from prior_lab.tokens import TokenName
 
 
@@ -106,13 +106,13 @@ class Autoencoder(OrderedModel):
         return torch.cat([stacked.unflatten(0, (-1, batch)) for stacked in images]).clamp(0.0, 1.0)
 
     def forward(
-        self, images: Float[Tensor, "batch 3 height width"], generator: Generator
+        self, images: Float[Tensor, "batch 3 height width"], draws: Draws
     ) -> tuple[list[Float[Tensor, "_ 3 height width"]], TrainingCode]:
         """Reconstructions of every head under the ordering's pressure, unclamped, with the code they come from.
 
         A head that reads several states of each image has its reconstructions stacked along the batch.
         """
-        code = self.ordering.train_code(self.encoder(images), generator)
+        code = self.ordering.train_code(self.encoder(images), draws)
         return self.decoders(code.states), code
 
     def prepare(

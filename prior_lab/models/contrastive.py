@@ -14,11 +14,11 @@ from jaxtyping import Float, UInt8
 from torch import Generator, Tensor, nn
 
 from prior_lab.data.dataset import centred_prompt
-from prior_lab.encoders import FlipEncoder, FlipShape
+from prior_lab.encoders import FlipEncoder, FlipShape, Patches
 from prior_lab.errors import InputError
 from prior_lab.layers import ProjectionHead
 from prior_lab.models.base import ModelConfig, OrderedModel, shape_of
-from prior_lab.orderings import Code, OrderingName, Prior, TrainingCode
+from prior_lab.orderings import Code, Draws, OrderingName, Prior, TrainingCode
 from prior_lab.tokens import EMAVQTokens, TokenName
 
 
@@ -118,21 +118,20 @@ class ContrastiveModel(OrderedModel):
         InputError : if images or prompts are not of such a shape, type or range.
         """
         pixels = self.prepare(images)
-        return self.ordering.encode(self.encoder(pixels, self._prompts(pixels, prompts)), generator)
+        patches = self.encoder.look(pixels, self._prompts(pixels, prompts))
+        return self.ordering.encode(self.encoder(patches), generator)
 
     def project(self, code: Code) -> Float[Tensor, "budget batch channel"]:
         """What NT-Xent compares, at every whole-level budget within the code."""
         batch = code.values.shape[0]
         return torch.cat([part.unflatten(0, (-1, batch)) for part in self._heads(self.ordering.budget_summaries(code))])
 
-    def forward(
-        self, images: Float[Tensor, "batch 3 height width"], prompts: Float[Tensor, "batch 5"], generator: Generator
-    ) -> tuple[list[Float[Tensor, "_ channel"]], TrainingCode]:
+    def forward(self, patches: Patches, draws: Draws) -> tuple[list[Float[Tensor, "_ channel"]], TrainingCode]:
         """What every head projects under the ordering's pressure, with the code it comes from.
 
         A head that reads several states of each image has its projections stacked along the batch.
         """
-        code = self.ordering.train_code(self.encoder(images, prompts, generator), generator)
+        code = self.ordering.train_code(self.encoder(patches), draws)
         return self._heads(code.summaries), code
 
     def parameter_counts(self) -> dict[str, int]:

@@ -3,7 +3,7 @@
 import json
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import torch
 from torch import Generator, nn
@@ -15,9 +15,10 @@ from prior_lab.objectives import Loss
 from prior_lab.tokens import TokenName
 
 Record = dict[str, int | float]
+Batch = TypeVar("Batch")
 
 
-class Task(ABC):
+class Task(ABC, Generic[Batch]):
     """Batches, loss and validation of a run, on the device that trains.
 
     Attributes
@@ -28,8 +29,17 @@ class Task(ABC):
     validation: ImageDataset
 
     @abstractmethod
-    def loss(self, model: nn.Module, generator: Generator, rate_weight: float) -> Loss:
-        """The loss of a batch that the generator draws, left on the device.
+    def draw(self, model: OrderedModel, generator: Generator) -> Batch:
+        """What chance decides about a step: the part of the batch that this process has, and all else.
+
+        Parameters
+        ----------
+        generator : in the same state in every process that trains with it.
+        """
+
+    @abstractmethod
+    def loss(self, model: nn.Module, batch: Batch, rate_weight: float) -> Loss:
+        """The loss of a batch, left on the device; its mean over the processes is that of the joint batch.
 
         Parameters
         ----------
@@ -63,7 +73,7 @@ class Experiment(ABC):
     steps: int = 1200
     """Optimiser steps."""
     batch_size: int = 32
-    """Images (in contrastive learning, pairs of images) per step."""
+    """Images (in contrastive learning, pairs of images) per step, of all processes together."""
     learning_rate: float = 4e-3
     """Peak of the schedule; a linear warm-up leads to it, a cosine from it to 2 % of it."""
     warmup_steps: int = 200
@@ -116,7 +126,7 @@ class Experiment(ABC):
         """The untrained model."""
 
     @abstractmethod
-    def open(self, device: torch.device) -> Task:
+    def open(self, device: torch.device) -> Task[Any]:
         """The task with its data loaded.
 
         Raises

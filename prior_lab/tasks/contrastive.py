@@ -27,8 +27,10 @@ from torch import Generator, nn
 from prior_lab.data import ImageDataset
 from prior_lab.data.augmentation import Augmentation, PairSampler, track_table
 from prior_lab.effective_information import encode_images
+from prior_lab.encoders import Patches
 from prior_lab.models import ContrastiveConfig, ContrastiveModel, OrderedModel
 from prior_lab.objectives import Loss, nt_xent, total_loss
+from prior_lab.orderings import Draws
 from prior_lab.tasks.base import Experiment, Record, Task
 from prior_lab.tokens import TokenName
 
@@ -71,7 +73,7 @@ class ContrastiveExperiment(Experiment):
         return Contrastive(self, device)
 
 
-class Contrastive(Task):
+class Contrastive(Task[tuple[Patches, Draws]]):
     """Batches of pairs of frames."""
 
     def __init__(self, experiment: ContrastiveExperiment, device: torch.device) -> None:
@@ -80,12 +82,19 @@ class Contrastive(Task):
         self._sampler = PairSampler(training, experiment.batch_size, experiment.augmentation, device)
         self.validation = _some_tracks(experiment.load("validation"), experiment.validation_images)
 
-    def loss(self, model: nn.Module, generator: Generator, rate_weight: float) -> Loss:
-        """The loss of a batch of augmented pairs."""
-        images, prompts = self._sampler.draw(generator)
-        projections, code = model(images, prompts, generator)
+    def draw(self, model: OrderedModel, generator: Generator) -> tuple[Patches, Draws]:
+        """Patches of augmented pairs."""
+        assert isinstance(model, ContrastiveModel)
+        patches = model.encoder.look(*self._sampler.draw(generator), generator)
+        return patches, model.ordering.draw(len(patches.offsets), generator)
+
+    def loss(self, model: nn.Module, batch: tuple[Patches, Draws], rate_weight: float) -> Loss:
+        """NT-Xent of every head, with the other processes' views among the negatives."""
+        patches, draws = batch
+        projections, code = model(patches, draws)
         weight, temperature = self._experiment.prediction_weight, self._experiment.temperature
-        heads = [nt_xent(head.unflatten(0, (-1, len(images))), temperature).mean() for head in projections]
+        views = [head.unflatten(0, (-1, len(patches.offsets))) for head in projections]
+        heads = [nt_xent(head, temperature, joint=True).mean() for head in views]
         return total_loss(torch.stack(heads), code, rate_weight=rate_weight, prediction_weight=weight)
 
     def validate(self, model: OrderedModel) -> Record:
@@ -112,7 +121,7 @@ def nt_xent_by_budget(model: ContrastiveModel, data: ImageDataset, temperature: 
     rows = torch.arange(len(table))
     losses = []
     for first in range(0, table.shape[1] - 1, 2):
-        views = torch.cat([table[rows, frame % lengths] for frame in (first, first + 1)])
+        views = torch.stack([table[rows, frame % lengths] for frame in (first, first + 1)], dim=1).flatten()
         losses.append(nt_xent(projections[:, views], temperature))
     return torch.stack(losses).mean(dim=0).tolist()
 

@@ -4,10 +4,12 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
-from torch import Generator, nn
+from torch import Generator, Tensor, nn
 
 from prior_lab.models import Autoencoder, AutoencoderConfig, OrderedModel
 from prior_lab.objectives import Loss, absolute_errors, total_loss
+from prior_lab.orderings import Draws
+from prior_lab.processes import own_rows
 from prior_lab.quality import quality_by_budget
 from prior_lab.tasks.base import Experiment, Record, Task
 from prior_lab.tokens import TokenName
@@ -45,7 +47,7 @@ class ReconstructionExperiment(Experiment):
         return Reconstruction(self, device)
 
 
-class Reconstruction(Task):
+class Reconstruction(Task[tuple[Tensor, Draws]]):
     """Batches of images, some mirrored."""
 
     def __init__(self, experiment: ReconstructionExperiment, device: torch.device) -> None:
@@ -53,16 +55,21 @@ class Reconstruction(Task):
         self._images = experiment.load("train").images.to(device)
         self.validation = experiment.load_validation()
 
-    def loss(self, model: nn.Module, generator: Generator, rate_weight: float) -> Loss:
-        """The loss of images drawn with replacement."""
+    def draw(self, model: OrderedModel, generator: Generator) -> tuple[Tensor, Draws]:
+        """Images, drawn with replacement."""
         images, count = self._images, self._experiment.batch_size
-        chosen = torch.randint(len(images), (count,), generator=generator, device=images.device)
+        chosen = own_rows(torch.randint(len(images), (count,), generator=generator, device=images.device))
+        mirrored = own_rows(torch.rand(count, generator=generator, device=images.device)) < self._experiment.flip
         batch = images[chosen].float() / 255
-        mirrored = torch.rand(count, generator=generator, device=images.device) < self._experiment.flip
         batch = torch.where(mirrored[:, None, None, None], batch.flip(-1), batch)
-        reconstructions, code = model(batch, generator)
+        return batch, model.ordering.draw(len(batch), generator)
+
+    def loss(self, model: nn.Module, batch: tuple[Tensor, Draws], rate_weight: float) -> Loss:
+        """Mean absolute error at every head."""
+        images, draws = batch
+        reconstructions, code = model(images, draws)
         prediction_weight = self._experiment.prediction_weight
-        errors = absolute_errors(batch, reconstructions)
+        errors = absolute_errors(images, reconstructions)
         return total_loss(errors, code, rate_weight=rate_weight, prediction_weight=prediction_weight)
 
     def validate(self, model: OrderedModel) -> Record:

@@ -43,8 +43,8 @@ class Posterior(ABC):
         return tuple(getattr(self, field.name) for field in dataclasses.fields(self))
 
     @abstractmethod
-    def values(self, generator: Generator | None = None) -> Float[Tensor, "batch token channel"]:
-        """The transmitted token values: a draw with a generator, the most likely value without one."""
+    def values(self, noise: Float[Tensor, "batch token channel"] | None = None) -> Float[Tensor, "batch token channel"]:
+        """The transmitted token values: a draw with noise of `Tokens.noise`, the most likely value without."""
 
     @abstractmethod
     def masked(self, mask: Bool[Tensor, "batch token"]) -> Self:
@@ -73,6 +73,11 @@ class Posterior(ABC):
 
 class Tokens(nn.Module, ABC):
     """A token bottleneck: features to posterior, with the regulariser that goes with the kind."""
+
+    @staticmethod
+    def noise(shape: tuple[int, ...], generator: Generator) -> Float[Tensor, "batch token channel"] | None:
+        """What chance contributes to values of this shape, on the generator's device; nothing where none is drawn."""
+        return None
 
     @abstractmethod
     def forward(self, features: Float[Tensor, "batch token channel"]) -> Posterior:

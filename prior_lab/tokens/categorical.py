@@ -14,6 +14,7 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from prior_lab.layers import GroupedLinear
+from prior_lab.processes import process_count, summed
 from prior_lab.tokens.base import Posterior, Tokens, per_head
 
 
@@ -24,15 +25,16 @@ class CategoricalPosterior(Posterior):
     probabilities: Float[Tensor, "batch token category"]
     blank: Bool[Tensor, "batch token"]
 
-    def values(self, generator: Generator | None = None) -> Float[Tensor, "batch token category"]:
+    def values(
+        self, noise: Float[Tensor, "batch token category"] | None = None
+    ) -> Float[Tensor, "batch token category"]:
         """One-hot vector of a draw, or of the likeliest category; uniform where masked. Gradients are straight-through.
 
-        A draw is the largest of log q + Gumbel noise, which is one of the category's probability.
+        A draw is the largest of log q + Gumbel noise, which is q over exponential noise; it has the category's
+        probability.
         """
         q = self.probabilities
-        scores = q
-        if generator is not None:
-            scores = q / torch.empty_like(q, dtype=torch.float32).exponential_(generator=generator)
+        scores = q if noise is None else q / noise
         hard = functional.one_hot(scores.argmax(dim=-1), q.shape[-1]).to(q.dtype)
         return torch.where(self.blank[..., None], 1.0 / q.shape[-1], hard + (q - q.detach()))
 
@@ -83,19 +85,27 @@ class CategoricalTokens(Tokens):
         self.batch_entropy = batch_entropy
         self.linear = GroupedLinear(heads, channels, channels)
 
+    @staticmethod
+    def noise(shape: tuple[int, ...], generator: Generator) -> Float[Tensor, "batch token category"]:
+        """Exponential numbers of mean 1."""
+        return torch.empty(shape, device=generator.device).exponential_(generator=generator)
+
     def forward(self, features: Float[Tensor, "batch token channel"]) -> CategoricalPosterior:
         """Posterior of every token."""
         probabilities = torch.softmax(self.sharpness * per_head(self.linear, features).float(), dim=-1)
         return CategoricalPosterior(probabilities, torch.zeros_like(probabilities[..., 0], dtype=torch.bool))
 
     def regulariser(self, posterior: Posterior) -> Float[Tensor, ""]:
-        """E[H(q)] - batch_entropy * H(E[q]), in nats per token, over the images in which a token is not masked."""
+        """E[H(q)] - batch_entropy * H(E[q]), in nats per token, over the images in which a token is not masked.
+
+        Of several processes that train together, the mean of what they return is that of the joint batch.
+        """
         assert isinstance(posterior, CategoricalPosterior)
         present = (~posterior.blank).float()
-        counts = present.sum(dim=0)
-        mean = (posterior.probabilities * present[..., None]).sum(dim=0) / counts.clamp_min(1.0)[:, None]
-        sample = (posterior.entropy() * present).sum(dim=0)
-        return (sample - self.batch_entropy * counts * _entropy(mean)).mean() / len(present)
+        counts = summed(present.sum(dim=0))
+        mean = summed((posterior.probabilities * present[..., None]).sum(dim=0)) / counts.clamp_min(1.0)[:, None]
+        sample = (posterior.entropy() * present).sum(dim=0) * process_count()
+        return (sample - self.batch_entropy * counts * _entropy(mean)).mean() / (len(present) * process_count())
 
 
 def _safe_log(probabilities: Tensor) -> Tensor:

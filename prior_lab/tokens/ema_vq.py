@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
-from torch import distributed as dist
 from torch.autograd.function import once_differentiable
 
+from prior_lab.processes import joined
 from prior_lab.tokens.base import Posterior, Tokens
 from prior_lab.tokens.indexed import IndexedPosterior
 
@@ -97,7 +97,7 @@ class EMAVQTokens(Tokens):
 
     def _follow(self, vectors: Float[Tensor, "batch token channel"], index: Int64[Tensor, "batch token"]) -> None:
         """Move the codes; see the module's text."""
-        vectors, index = _of_all_ranks(vectors), _of_all_ranks(index)
+        vectors, index = joined(vectors), joined(index)
         rows, before = self._rows(index).flatten(), self._smoothed()
         share = (index > 0).flatten() * (1 - self.decay)
         self.counts.mul_(self.decay).flatten().index_add_(0, rows, share)
@@ -149,12 +149,3 @@ class _Commit(torch.autograd.Function):
         """Both gradients, added up."""
         (difference,) = ctx.saved_tensors
         return torch.addcmul(to_codes, difference, to_cost[..., None], value=2 / difference.shape[-1]), None
-
-
-def _of_all_ranks(x: Float[Tensor, "batch token *axes"] | Int64[Tensor, "batch token"]) -> Tensor:
-    """The batches of every process, in order of rank."""
-    if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
-        return x
-    parts = [torch.empty_like(x) for _ in range(dist.get_world_size())]
-    dist.all_gather(parts, x.contiguous())
-    return torch.cat(parts)

@@ -23,12 +23,11 @@ class GaussianPosterior(Posterior):
     mean: Float[Tensor, "batch token channel"]
     log_variance: Float[Tensor, "batch token channel"]
 
-    def values(self, generator: Generator | None = None) -> Float[Tensor, "batch token channel"]:
-        """Mean, or mean + standard deviation * noise (reparameterisation) with a generator."""
-        if generator is None:
+    def values(self, noise: Float[Tensor, "batch token channel"] | None = None) -> Float[Tensor, "batch token channel"]:
+        """Mean, or mean + standard deviation * noise (reparameterisation)."""
+        if noise is None:
             return self.mean
-        noise = torch.empty_like(self.mean).normal_(generator=generator)
-        return self.mean + torch.exp(0.5 * self.log_variance) * noise
+        return self.mean + torch.exp(0.5 * self.log_variance) * noise.to(self.mean.dtype)
 
     def masked(self, mask: Bool[Tensor, "batch token"]) -> Self:
         """N(0, I) wherever `mask` is true."""
@@ -79,6 +78,11 @@ class GaussianTokens(Tokens):
         with torch.no_grad():
             self.linear.weight[..., channels:].mul_(0.1)
             self.linear.bias[..., channels:].fill_(initial_log_variance)
+
+    @staticmethod
+    def noise(shape: tuple[int, ...], generator: Generator) -> Float[Tensor, "batch token channel"]:
+        """Standard normal numbers."""
+        return torch.randn(shape, generator=generator, device=generator.device)
 
     def forward(self, features: Float[Tensor, "batch token channel"]) -> GaussianPosterior:
         """Posterior of every token; log-variances are held in a range where exp is harmless."""

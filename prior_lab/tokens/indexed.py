@@ -8,7 +8,7 @@ from typing import Self
 
 import torch
 from jaxtyping import Bool, Float, Int64
-from torch import Generator, Tensor
+from torch import Tensor
 
 from prior_lab.tokens.base import Posterior
 
@@ -30,7 +30,7 @@ class IndexedPosterior(Posterior):
     cost: Float[Tensor, "batch token"]
     outcomes: Int64[Tensor, "batch token"]
 
-    def values(self, generator: Generator | None = None) -> Float[Tensor, "batch token channel"]:
+    def values(self, noise: Float[Tensor, "batch token channel"] | None = None) -> Float[Tensor, "batch token channel"]:
         """The vectors of the chosen states; there is nothing to draw."""
         return self.states
 

@@ -39,7 +39,7 @@ def dataset(lengths: Sequence[int], size: int = 16) -> ImageDataset:
 def drawn(sampler: PairSampler, generator: Generator) -> tuple[Tensor, Tensor]:
     """Object and frame of the two views of every pair."""
     images, _ = sampler.draw(generator)
-    values = (images[:, 0, 0, 0] * 255).round().long().view(2, -1)
+    values = (images[:, 0, 0, 0] * 255).round().long().view(-1, 2).T
     return values // 10, values % 10
 
 

@@ -33,7 +33,8 @@ def test_categories_are_drawn_as_often_as_their_probabilities_say() -> None:
     count = 20_000
     q = torch.softmax(1.5 * torch.randn(3, 8, generator=Generator().manual_seed(0)), dim=-1)
     posterior = CategoricalPosterior(q.expand(count, 3, 8), torch.zeros(count, 3, dtype=torch.bool))
-    observed = posterior.values(Generator().manual_seed(1)).sum(dim=0)
+    noise = CategoricalTokens.noise((count, 3, 8), Generator().manual_seed(1))
+    observed = posterior.values(noise).sum(dim=0)
     sharper = q**1.15 / (q**1.15).sum(dim=-1, keepdim=True)
     for token in range(3):
         assert chi_square_p_value(observed[token], count * q[token]) > NEVER
@@ -42,13 +43,13 @@ def test_categories_are_drawn_as_often_as_their_probabilities_say() -> None:
 
 def test_a_draw_is_one_hot_to_the_bit() -> None:
     posterior = drawn(50, 7, 32)
-    for generator in (None, Generator().manual_seed(0)):
-        values = posterior.values(generator)
+    for noise in (None, CategoricalTokens.noise((50, 7, 32), Generator().manual_seed(0))):
+        values = posterior.values(noise)
         assert values.unique().tolist() == [0.0, 1.0]
         assert torch.equal(values.sum(dim=-1), torch.ones(50, 7))
 
 
-def test_without_a_generator_the_value_is_the_likeliest_category() -> None:
+def test_without_noise_the_value_is_the_likeliest_category() -> None:
     posterior = drawn(50, 7, 32)
     assert torch.equal(posterior.values().argmax(dim=-1), posterior.probabilities.argmax(dim=-1))
 
@@ -61,7 +62,8 @@ def test_the_gradient_of_a_draw_is_that_of_the_probabilities(seed: int | None) -
     mask = torch.zeros(8, 3, dtype=torch.bool)
     mask[:4, 1] = True
     posterior = tokens(features).masked(mask)
-    values = posterior.values(None if seed is None else Generator().manual_seed(seed))
+    noise = None if seed is None else tokens.noise((8, 3, 32), Generator().manual_seed(seed))
+    values = posterior.values(noise)
     (straight_through,) = torch.autograd.grad((values * direction).sum(), features, retain_graph=True)
     (expected,) = torch.autograd.grad((posterior.probabilities * direction).sum(), features)
     torch.testing.assert_close(straight_through, expected)

@@ -26,7 +26,8 @@ def test_divergence_is_the_analytic_kl_in_nats(posterior: GaussianPosterior) -> 
 
 def test_samples_have_the_posteriors_mean_and_variance() -> None:
     mean, log_variance = torch.full((4000, 1, 32), 0.7), torch.full((4000, 1, 32), -1.2)
-    values = GaussianPosterior(mean, log_variance).values(torch.Generator().manual_seed(1))
+    noise = GaussianTokens.noise((4000, 1, 32), torch.Generator().manual_seed(1))
+    values = GaussianPosterior(mean, log_variance).values(noise)
     count = values.numel()
     standard_error = math.exp(-0.6) / math.sqrt(count)
     assert values.mean().item() == pytest.approx(0.7, abs=5 * standard_error)

@@ -1,0 +1,121 @@
+"""Processes that share every batch against one that has it whole."""
+
+import itertools
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import get_args
+
+import pytest
+import test_contrastive_training
+import test_training
+import torch
+from torch import Generator, Tensor
+from torch import distributed as dist
+from torch.multiprocessing import spawn
+
+from prior_lab.errors import InputError
+from prior_lab.orderings import OrderingName
+from prior_lab.tasks import Experiment
+from prior_lab.tokens import TokenName
+from prior_lab.training import train
+
+ARMS = list(itertools.product(("reconstruction", "contrastive"), get_args(OrderingName), get_args(TokenName)))
+CPU = torch.device("cpu")
+
+pytestmark = pytest.mark.skipif(not dist.is_gloo_available(), reason="torch was built without gloo")
+
+
+def experiment(pictures: Path, task: str, ordering: OrderingName, tokens: TokenName) -> Experiment:
+    module = test_training if task == "reconstruction" else test_contrastive_training
+    return module.tiny(pictures, ordering, tokens)
+
+
+def step(pictures: Path, task: str, ordering: OrderingName, tokens: TokenName) -> dict[str, Tensor]:
+    """Loss, gradients and buffers of one training step, after one that starts codebooks."""
+    torch.manual_seed(0)
+    plan = experiment(pictures, task, ordering, tokens)
+    model, opened, generator = plan.build().train(), plan.open(CPU), Generator().manual_seed(0)
+    for _ in range(2):
+        model.zero_grad()
+        loss = opened.loss(model, opened.draw(model, generator), rate_weight=0.3).total
+        loss.backward()
+    seen = {"loss": loss.detach()} | {f"buffer {name}": value for name, value in model.named_buffers()}
+    return seen | {f"gradient {name}": value.grad for name, value in model.named_parameters() if value.grad is not None}
+
+
+def work(rank: int, pictures: Path, folder: Path) -> None:
+    if sys.platform == "linux":
+        os.environ["GLOO_SOCKET_IFNAME"] = "lo"
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=(folder / "meeting").as_uri(), rank=rank, world_size=2)
+    torch.save([step(pictures, *arm) for arm in ARMS], folder / f"{rank}.pt")
+    dist.destroy_process_group()
+
+
+@pytest.fixture(scope="module")
+def shared(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> list[list[dict[str, Tensor]]]:
+    """What each of two processes saw, arm by arm."""
+    folder = tmp_path_factory.mktemp("processes")
+    spawn(work, (pictures, folder), nprocs=2)
+    return [torch.load(folder / f"{rank}.pt") for rank in range(2)]
+
+
+@pytest.mark.parametrize("arm", ARMS, ids="-".join)
+def test_two_processes_have_the_loss_and_gradients_of_one_with_the_joint_batch(
+    pictures: Path, shared: list[list[dict[str, Tensor]]], arm: tuple[str, OrderingName, TokenName]
+) -> None:
+    """A trainer takes the mean of the processes' gradients; codebooks are the same everywhere."""
+    whole = step(pictures, *arm)
+    one, other = (seen[ARMS.index(arm)] for seen in shared)
+    assert whole.keys() == one.keys() == other.keys()
+    for name, value in whole.items():
+        if name.startswith("buffer"):
+            assert torch.equal(one[name], other[name]), name
+            torch.testing.assert_close(one[name], value, atol=1e-5, rtol=1e-5, msg=name)
+        else:
+            mean, scale = (one[name] + other[name]) / 2, value.abs().max().item()
+            torch.testing.assert_close(mean, value, atol=1e-5 * max(scale, 1.0), rtol=1e-5, msg=name)
+
+
+def test_a_run_on_two_devices_is_that_on_one(pictures: Path, tmp_path: Path) -> None:
+    plan = test_training.tiny(pictures, "prior", "ema-vq")
+    code = (
+        "from prior_lab.tasks import experiment_from_json; from prior_lab.training import train\n"
+        f"train(experiment_from_json({plan.to_json()!r}), {str(tmp_path / 'two')!r}, device='cpu', devices=2)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == 0, ended.stderr
+    together = train(plan, tmp_path / "two", progress=False)  # finished: its checkpoint is read
+    alone = train(plan, tmp_path / "one", device="cpu", progress=False)
+    for shared, single in zip(together.history, alone.history, strict=True):
+        for name in shared.keys() - {"seconds", "images_per_second"}:
+            assert shared[name] == pytest.approx(single[name], rel=1e-3, abs=1e-5), name
+    for name, value in alone.model.state_dict().items():
+        torch.testing.assert_close(together.model.state_dict()[name], value, atol=1e-3, rtol=1e-3, msg=name)
+
+
+def test_a_sentence_reaches_whoever_started_several_processes(pictures: Path, tmp_path: Path) -> None:
+    code = (
+        "from dataclasses import replace; from prior_lab.tasks import experiment_from_json\n"
+        "from prior_lab.training import train\n"
+        f"plan = experiment_from_json({test_training.tiny(pictures).to_json()!r})\n"
+        f"train(replace(plan, data='nothing'), {str(tmp_path)!r}, device='cpu', devices=2)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == 1
+    assert "InputError: there is no data set 'nothing'" in ended.stderr.splitlines()[-1]
+
+
+def test_a_batch_that_cannot_be_shared_and_devices_that_are_not_there_are_refused(
+    pictures: Path, tmp_path: Path
+) -> None:
+    plan = replace(test_training.tiny(pictures), batch_size=3)
+    with pytest.raises(InputError, match="A batch of 3 cannot be shared by 2 processes alike"):
+        train(plan, tmp_path, device="cpu", devices=2)
+    with pytest.raises(InputError, match="devices is 0"):
+        train(plan, tmp_path, device="cpu", devices=0)
+    with pytest.raises(InputError, match="A monitor cannot see what other processes do"):
+        train(replace(plan, batch_size=4), tmp_path, device="cpu", devices=2, monitor=len)
