@@ -4,7 +4,7 @@ Nothing is downloaded: whoever has the images passes their folder. ``data_cards/
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import torch
 from PIL import Image, UnidentifiedImageError
 
 from prior_lab.data.dataset import ImageDataset
+from prior_lab.data.tracks import piece_length
 from prior_lab.errors import InputError
 
 DESCRIPTION = "your copy of the 70,000 photographs of Flickr-Faces-HQ: path=FOLDER with its images or thumbnails"
@@ -43,6 +44,12 @@ def load_ffhq(path: Path, split: str = "train", *, size: int | None = None) -> I
     InputError : for a folder without such images, an unknown split, one that is empty here, an unreadable image, and
         one that is not square, not RGB or of another size.
     """
+    (whole,) = ffhq_pieces(path, split, size=size, limit=None)
+    return whole
+
+
+def ffhq_pieces(path: Path, split: str, *, size: int | None, limit: int | None) -> Iterator[ImageDataset]:
+    """What `load_ffhq` reads, piece after piece, the images of each no larger than a limit [byte]."""
     if split not in SPLITS:
         raise InputError(f"ffhq has no split {split!r}; there are {', '.join(SPLITS)}")
     if size is not None and size < 1:
@@ -56,18 +63,22 @@ def load_ffhq(path: Path, split: str = "train", *, size: int | None = None) -> I
             f"{path} has no image of the split {split!r}, numbers {wanted[0]:05d} to {wanted[-1]:05d}; "
             f"it has {len(numbers):,}, from {numbers[0]:05d} to {numbers[-1]:05d}"
         )
-    return ImageDataset(
-        name="ffhq",
-        split=split,
-        images=torch.from_numpy(_read_all([image for _, image in chosen], size)),
-        objects=torch.tensor([position for position, _ in chosen]),
-        object_names=tuple(f"{number:05d}" for number in numbers),
-        masks=None,
-        prompts=None,
-        taxonomies=(),
-        labels=torch.zeros(len(chosen), 0, dtype=torch.int64),
-        label_names=(),
-    )
+    names, first = tuple(f"{number:05d}" for number in numbers), chosen[0][1]
+    side = size or len(_read(first, None))
+    count = piece_length(len(chosen), side**2, limit)
+    for piece in (chosen[start : start + count] for start in range(0, len(chosen), count)):
+        yield ImageDataset(
+            name="ffhq",
+            split=split,
+            images=torch.from_numpy(_read_all([image for _, image in piece], size, side, first)),
+            objects=torch.tensor([position for position, _ in piece]),
+            object_names=names,
+            masks=None,
+            prompts=None,
+            taxonomies=(),
+            labels=torch.zeros(len(piece), 0, dtype=torch.int64),
+            label_names=(),
+        )
 
 
 def _find(path: Path) -> dict[int, Path]:
@@ -96,9 +107,8 @@ def _numbered(folder: Path, numbers: range) -> dict[int, Path]:
     return {int(image.stem): image for image in images if int(image.stem) in numbers}
 
 
-def _read_all(paths: Sequence[Path], size: int | None) -> np.ndarray:
+def _read_all(paths: Sequence[Path], size: int | None, side: int, first: Path) -> np.ndarray:
     """Images [image, channel, height, width] of one array, which threads fill."""
-    side = size or len(_read(paths[0], None))
     try:
         pixels = np.empty((len(paths), 3, side, side), dtype=np.uint8)
     except MemoryError as error:
@@ -109,7 +119,7 @@ def _read_all(paths: Sequence[Path], size: int | None) -> np.ndarray:
         image = _read(paths[index], size)
         if len(image) != side:
             raise InputError(
-                f"{paths[index]} is {len(image)}x{len(image)}, but {paths[0].name} is {side}x{side}; "
+                f"{paths[index]} is {len(image)}x{len(image)}, but {first.name} is {side}x{side}; "
                 "pass size= to resize them all"
             )
         pixels[index] = image.transpose(2, 0, 1)

@@ -4,6 +4,7 @@ Beside them there may be label levels, ``folder/labels.csv``, and masks, ``FRAME
 shows an example.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -51,6 +52,20 @@ def load_folder(
     InputError : for a missing or empty folder, a file that is no image, images of different sizes or of another mode
         than RGB, an unknown split, wrong labels, and masks that are wrong or of some images only.
     """
+    (whole,) = folder_pieces(path, split, size=size, convert=convert, unreadable=unreadable, limit=None)
+    return whole
+
+
+def folder_pieces(
+    path: Path,
+    split: str,
+    *,
+    size: int | None,
+    convert: Literal["rgb"] | None,
+    unreadable: Literal["raise", "skip"],
+    limit: int | None,
+) -> Iterator[ImageDataset]:
+    """What `load_folder` reads, piece after piece, the images of each no larger than a limit [byte]."""
     if split not in SPLITS:
         raise InputError(f"folder has no split {split!r}; there are {', '.join(SPLITS)}")
     if convert not in (None, "rgb"):
@@ -69,19 +84,20 @@ def load_folder(
         if name in chosen
         for image in tracks[name]
     ]
-    read = read_frames(path, frames, size=size, convert=convert, unreadable=unreadable)
-    return ImageDataset(
-        name="folder",
-        split=split,
-        images=read.images,
-        objects=read.objects,
-        object_names=names,
-        masks=read.masks,
-        prompts=read.prompts,
-        taxonomies=labels.taxonomies,
-        labels=labels.of(names)[read.objects],
-        label_names=labels.label_names,
-    )
+    table = labels.of(names)
+    for read in read_frames(path, frames, size=size, convert=convert, unreadable=unreadable, limit=limit):
+        yield ImageDataset(
+            name="folder",
+            split=split,
+            images=read.images,
+            objects=read.objects,
+            object_names=names,
+            masks=read.masks,
+            prompts=read.prompts,
+            taxonomies=labels.taxonomies,
+            labels=table[read.objects],
+            label_names=labels.label_names,
+        )
 
 
 def _find_tracks(path: Path) -> dict[str, list[Path]]:

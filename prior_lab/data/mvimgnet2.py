@@ -5,6 +5,7 @@ about MVImgNet 2.0 (Han et al. 2024) and MVImgNet (Yu et al. 2023); the reader w
 never on the data. ``data_cards/mvimgnet2.md`` tells more.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -44,6 +45,20 @@ def load_mvimgnet2(
     InputError : for a folder without such images, an unknown split or one that is empty here, a wrong size or number of
         frames, an unreadable image, wrong labels, and masks that are wrong or of some images only.
     """
+    (whole,) = mvimgnet2_pieces(path, split, size=size, frames=frames, unreadable=unreadable, limit=None)
+    return whole
+
+
+def mvimgnet2_pieces(
+    path: Path,
+    split: str,
+    *,
+    size: int | None,
+    frames: int | None,
+    unreadable: Literal["raise", "skip"],
+    limit: int | None,
+) -> Iterator[ImageDataset]:
+    """What `load_mvimgnet2` reads, piece after piece, the images of each no larger than a limit [byte]."""
     if split not in SPLITS:
         raise InputError(f"mvimgnet2 has no split {split!r}; there are {', '.join(SPLITS)}")
     frames = FRAMES if frames is None else frames
@@ -63,20 +78,21 @@ def load_mvimgnet2(
         for image in _spread(images_in(path / name / "images"), frames)
     ]
     _check(path, split, found)
-    read = read_frames(path, found, size=SIZE if size is None else size, convert="rgb", unreadable=unreadable)
+    size = SIZE if size is None else size
     table = labels.of([name.partition("/")[0] for name in names])
-    return ImageDataset(
-        name="mvimgnet2",
-        split=split,
-        images=read.images,
-        objects=read.objects,
-        object_names=names,
-        masks=read.masks,
-        prompts=read.prompts,
-        taxonomies=labels.taxonomies,
-        labels=table[read.objects],
-        label_names=labels.label_names,
-    )
+    for read in read_frames(path, found, size=size, convert="rgb", unreadable=unreadable, limit=limit):
+        yield ImageDataset(
+            name="mvimgnet2",
+            split=split,
+            images=read.images,
+            objects=read.objects,
+            object_names=names,
+            masks=read.masks,
+            prompts=read.prompts,
+            taxonomies=labels.taxonomies,
+            labels=table[read.objects],
+            label_names=labels.label_names,
+        )
 
 
 def _find_instances(path: Path) -> dict[str, list[str]]:

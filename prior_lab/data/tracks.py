@@ -4,7 +4,7 @@ import csv
 import hashlib
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -154,8 +154,9 @@ def read_frames(
     size: int | None,
     convert: Literal["rgb"] | None,
     unreadable: Literal["raise", "skip"],
-) -> Photographs:
-    """Read frames, and masks where they have them, into one array each, which threads fill.
+    limit: int | None,
+) -> Iterator[Photographs]:
+    """Read frames, and masks where they have them, piece by piece; threads fill the arrays of a piece.
 
     Parameters
     ----------
@@ -165,6 +166,7 @@ def read_frames(
         orientation is applied. Without it they are taken as they are and must all have the same size.
     convert : "rgb" turns grey, palette and translucent images into RGB, translucent ones over white.
     unreadable : "skip" warns of frames that cannot be read, or whose mask is empty, instead of raising.
+    limit : how much a piece's images take [byte], at least one image; without it there is one piece.
 
     Raises
     ------
@@ -176,7 +178,34 @@ def read_frames(
     if unreadable not in ("raise", "skip"):
         raise InputError(f"unreadable={unreadable!r} is unknown; expected 'raise' or 'skip'")
     width, height = (size, size) if size is not None else _common_size(path, frames, unreadable)
-    images, masks, prompts = _reserve(path, len(frames), width, height, masked=frames[0].mask is not None)
+    count = piece_length(len(frames), width * height, limit)
+    errors: list[UnreadableError] = []
+    with ThreadPoolExecutor() as threads:
+        for start in range(0, len(frames), count):
+            arrays = _reserve(path, min(count, len(frames) - start), width, height, masked=frames[0].mask is not None)
+            skipped = _fill(arrays, frames[start : start + count], threads, size, convert, unreadable)
+            if len(skipped) < len(arrays[0]):
+                yield _photographs(arrays, frames[start : start + count], skipped)
+            errors += skipped.values()
+    if errors:
+        _tell_skipped(path, errors, len(frames))
+
+
+def piece_length(count: int, pixels: int, limit: int | None) -> int:
+    """How many of some RGB images to read at once, so that they take no more than a limit [byte]."""
+    return count if limit is None else max(1, min(count, limit // (3 * pixels)))
+
+
+def _fill(
+    arrays: tuple[np.ndarray, np.ndarray, np.ndarray],
+    frames: Sequence[Frame],
+    threads: ThreadPoolExecutor,
+    size: int | None,
+    convert: str | None,
+    unreadable: str,
+) -> dict[int, UnreadableError]:
+    """Read a piece into images, masks and prompts; what was wrong with those that are skipped, by position."""
+    images, masks, prompts = arrays
 
     def fill(index: int) -> UnreadableError | None:
         try:
@@ -190,9 +219,16 @@ def read_frames(
             masks[index], prompts[index] = mask, mask_gaussians(mask[None])[0]
         return None
 
-    with ThreadPoolExecutor() as threads:
-        errors = list(threads.map(fill, range(len(frames))))
-    kept = _kept(path, errors)
+    errors = threads.map(fill, range(len(frames)))
+    return {index: error for index, error in enumerate(errors) if error is not None}
+
+
+def _photographs(
+    arrays: tuple[np.ndarray, np.ndarray, np.ndarray], frames: Sequence[Frame], skipped: Collection[int]
+) -> Photographs:
+    """A piece without what was skipped; no copy if that is nothing."""
+    images, masks, prompts = arrays
+    kept = [index for index in range(len(frames)) if index not in skipped] if skipped else slice(None)
     return Photographs(
         objects=torch.tensor([frame.object for frame in frames])[kept],
         images=torch.from_numpy(images)[kept],
@@ -235,16 +271,11 @@ def _reserve(
         ) from error
 
 
-def _kept(path: Path, errors: Sequence[UnreadableError | None]) -> slice | list[int]:
-    """Frames without an error: all of them, without a copy, or some, with a warning."""
-    told = [error for error in errors if error is not None]
-    if not told:
-        return slice(None)
-    if len(told) == len(errors):
-        raise InputError(f"{path} has no readable image among {len(errors):,}, the first: {told[0]}")
-    skipped = f"{len(told):,} of {len(errors):,} images of {path} were skipped, the first: {told[0]}"
-    warnings.warn(skipped, stacklevel=5)  # at the line that called load_dataset
-    return [index for index, error in enumerate(errors) if error is None]
+def _tell_skipped(path: Path, errors: Sequence[UnreadableError], count: int) -> None:
+    if len(errors) == count:
+        raise InputError(f"{path} has no readable image among {count:,}, the first: {errors[0]}")
+    skipped = f"{len(errors):,} of {count:,} images of {path} were skipped, the first: {errors[0]}"
+    warnings.warn(skipped, stacklevel=6)  # at the line that called load_dataset
 
 
 def _read(frame: Frame, size: int | None, convert: str | None) -> tuple[np.ndarray, np.ndarray | None]:
