@@ -110,6 +110,47 @@ class BuildData:
 
 
 @dataclass(frozen=True)
+class PackData:
+    """Write a data set into a folder that is read from disk as images are used: --data packed --path OUT.
+
+    For data larger than memory; NAME is a data set that `data list` tells.
+    """
+
+    name: tyro.conf.Positional[str]
+    out: Path
+    """The new folder; it appears when it is whole."""
+    path: Path | None = None
+    """Folder of the images, for data sets that are read from one."""
+    size: int | None = None
+    """Side of the stored images [pixel]; by default that of the data set."""
+    splits: tuple[str, ...] = ("train", "validation", "test")
+    """Which splits to write."""
+    convert: Literal["rgb"] | None = None
+    """With rgb, the data set folder converts images that are not RGB."""
+    unreadable: Literal["raise", "skip"] = "raise"
+    """With skip, folder and mvimgnet2 pass over images that cannot be read."""
+    frames: int | None = None
+    """At most so many images of each object of mvimgnet2; 16 if not given."""
+
+    def run(self, command: str) -> None:
+        """Pack."""
+        from prior_lab.data import pack_dataset
+
+        contents = pack_dataset(
+            self.name,
+            self.out,
+            splits=self.splits,
+            path=self.path,
+            size=self.size,
+            convert=self.convert,
+            unreadable=self.unreadable,
+            frames=self.frames,
+        )
+        told = ", ".join(f"{split} {count:,}" for split, count in contents.splits.items())
+        print(f"wrote {self.out}: images of {contents.width}x{contents.height} pixels, {told}")
+
+
+@dataclass(frozen=True)
 class ListData:
     """List the data sets."""
 
@@ -122,10 +163,12 @@ class ListData:
 
 @dataclass(frozen=True)
 class Data:
-    """Build or list data sets."""
+    """Build, pack or list data sets."""
 
     action: tyro.conf.OmitSubcommandPrefixes[
-        Annotated[BuildData, tyro.conf.subcommand("build")] | Annotated[ListData, tyro.conf.subcommand("list")]
+        Annotated[BuildData, tyro.conf.subcommand("build")]
+        | Annotated[PackData, tyro.conf.subcommand("pack")]
+        | Annotated[ListData, tyro.conf.subcommand("list")]
     ]
 
     def run(self, command: str) -> None:

@@ -1,17 +1,18 @@
 """Image data sets: ``household`` is bundled; ``faces``, ``fashion``, ``ffhq`` and ``mvimgnet2`` are read from a copy.
 
 ``folder`` reads anyone's own images. ``load_dataset("household", split="test")`` gives an ``ImageDataset``; ``print``
-tells what is in it.
+tells what is in it. What is larger than memory is packed once by ``pack_dataset`` and read as ``packed``.
 """
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
-from prior_lab.data import faces, fashion, ffhq, folder, household, mvimgnet2
+from prior_lab.data import faces, fashion, ffhq, folder, household, mvimgnet2, packed
 from prior_lab.data.dataset import ImageDataset
 from prior_lab.errors import InputError
 
-__all__ = ["ImageDataset", "list_datasets", "load_dataset"]
+__all__ = ["ImageDataset", "list_datasets", "load_dataset", "pack_dataset"]
 
 _DESCRIPTIONS = {
     "household": household.DESCRIPTION,
@@ -20,6 +21,7 @@ _DESCRIPTIONS = {
     "ffhq": ffhq.DESCRIPTION,
     "mvimgnet2": mvimgnet2.DESCRIPTION,
     "folder": folder.DESCRIPTION,
+    "packed": packed.DESCRIPTION,
 }
 
 
@@ -42,14 +44,14 @@ def load_dataset(
 
     Parameters
     ----------
-    name : ``household``, ``faces``, ``fashion``, ``ffhq``, ``mvimgnet2`` or ``folder``.
-    split : train, validation or test; ``ffhq``, ``mvimgnet2`` and ``folder`` have all as well. By default all of
-        ``folder`` and train of the others.
-    path : the folder with the images of ``ffhq``, ``mvimgnet2`` or ``folder``; for ``household``, another copy of the
-        bundled file, and for ``faces`` and ``fashion`` of the installed pictures.
+    name : ``household``, ``faces``, ``fashion``, ``ffhq``, ``mvimgnet2``, ``folder`` or ``packed``.
+    split : train, validation or test; ``ffhq``, ``mvimgnet2`` and ``folder`` have all as well, ``packed`` those that
+        were packed. By default all of ``folder`` and train of the others.
+    path : the folder with the images of ``ffhq``, ``mvimgnet2`` or ``folder``, or that `pack_dataset` wrote; for
+        ``household``, another copy of the bundled file, and for ``faces`` and ``fashion`` of the installed pictures.
     size : side of the square images [pixel]. ``household`` has 64 and gives 32, 16 and 8 by averaging; ``faces`` and
         ``mvimgnet2`` have 64 and ``fashion`` 32, resized to any other; ``ffhq`` is resized, and ``folder`` is resized
-        and centre-cropped, only if this is given.
+        and centre-cropped, only if this is given; ``packed`` has the size that it was packed at.
     convert : "rgb" allows ``folder`` to convert grey, palette and translucent images.
     unreadable : "skip" allows ``folder`` and ``mvimgnet2`` to skip images that cannot be read, or whose mask is empty,
         with a warning.
@@ -59,6 +61,73 @@ def load_dataset(
     ------
     InputError : for an unknown data set or split, and for anything wrong with the files.
     """
+    where = _checked_path(name, path, convert=convert, unreadable=unreadable, frames=frames)
+    if name == "household":
+        return household.load_household(split or "train", path=where, size=size)
+    if name == "faces":
+        return faces.load_faces(split or "train", path=where, size=size)
+    if name == "fashion":
+        return fashion.load_fashion(split or "train", path=where, size=size)
+    assert where is not None
+    if name == "ffhq":
+        return ffhq.load_ffhq(where, split or "train", size=size)
+    if name == "mvimgnet2":
+        return mvimgnet2.load_mvimgnet2(where, split or "train", size=size, frames=frames, unreadable=unreadable)
+    if name == "packed":
+        return packed.load_packed(where, split or "train", size=size)
+    return folder.load_folder(where, split or "all", size=size, convert=convert, unreadable=unreadable)
+
+
+def pack_dataset(
+    name: str,
+    out: Path | str,
+    *,
+    splits: Sequence[str] = ("train", "validation", "test"),
+    path: Path | str | None = None,
+    size: int | None = None,
+    convert: Literal["rgb"] | None = None,
+    unreadable: Literal["raise", "skip"] = "raise",
+    frames: int | None = None,
+) -> packed.Contents:
+    """Write a data set into a folder that ``load_dataset("packed", path=out)`` reads from disk as images are used.
+
+    ``ffhq``, ``mvimgnet2`` and ``folder`` are never in memory as a whole.
+
+    Parameters
+    ----------
+    out : the folder, which must not be there; it appears when it is whole.
+    splits : which splits to write.
+    path, size, convert, unreadable, frames : as `load_dataset` takes them; `size` is the size that is stored.
+
+    Returns
+    -------
+    contents : what was written.
+
+    Raises
+    ------
+    InputError : for whatever `load_dataset` refuses, and if `out` is there already or cannot be written.
+    """
+    where = _checked_path(name, path, convert=convert, unreadable=unreadable, frames=frames)
+    limit = packed.PIECE
+
+    def pieces(split: str) -> Iterable[ImageDataset]:
+        if where is not None and name == "ffhq":
+            return ffhq.ffhq_pieces(where, split, size=size, limit=limit)
+        if where is not None and name == "mvimgnet2":
+            return mvimgnet2.mvimgnet2_pieces(
+                where, split, size=size, frames=frames, unreadable=unreadable, limit=limit
+            )
+        if where is not None and name == "folder":
+            return folder.folder_pieces(where, split, size=size, convert=convert, unreadable=unreadable, limit=limit)
+        return [load_dataset(name, split, path=where, size=size)]
+
+    return packed.pack(pieces, splits, Path(out))
+
+
+def _checked_path(
+    name: str, path: Path | str | None, *, convert: str | None, unreadable: str, frames: int | None
+) -> Path | None:
+    """Where to read a data set, if it is one that reads what it is asked for; a path for all that need one."""
     if name not in _DESCRIPTIONS:
         raise InputError(f"there is no data set {name!r}; available are {', '.join(_DESCRIPTIONS)}")
     if convert is not None and name != "folder":
@@ -67,17 +136,6 @@ def load_dataset(
         raise InputError(f"{name} is read whole; unreadable= is for the data sets folder and mvimgnet2")
     if frames is not None and name != "mvimgnet2":
         raise InputError(f"{name} is read with all its frames; frames= is for the data set mvimgnet2")
-    where = None if path is None else Path(path)
-    if name == "household":
-        return household.load_household(split or "train", path=where, size=size)
-    if name == "faces":
-        return faces.load_faces(split or "train", path=where, size=size)
-    if name == "fashion":
-        return fashion.load_fashion(split or "train", path=where, size=size)
-    if where is None:
+    if path is None and name in ("ffhq", "mvimgnet2", "folder", "packed"):
         raise InputError(f"the data set {name} needs path=, the folder with the images")
-    if name == "ffhq":
-        return ffhq.load_ffhq(where, split or "train", size=size)
-    if name == "mvimgnet2":
-        return mvimgnet2.load_mvimgnet2(where, split or "train", size=size, frames=frames, unreadable=unreadable)
-    return folder.load_folder(where, split or "all", size=size, convert=convert, unreadable=unreadable)
+    return None if path is None else Path(path)
