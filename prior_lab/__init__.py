@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from prior_lab.effective_information import information
     from prior_lab.models import Autoencoder, AutoencoderConfig, ContrastiveConfig, ContrastiveModel
     from prior_lab.orderings import Code
+    from prior_lab.runs import run_study
     from prior_lab.tasks import ContrastiveExperiment, ReconstructionExperiment
     from prior_lab.training import train
     from prior_lab.widgets import (
@@ -66,6 +67,7 @@ __all__ = [
     "paper",
     "quality",
     "results",
+    "run_study",
     "train",
 ]
 
@@ -92,6 +94,7 @@ _HOMES = {
     "load_dataset": "data",
     "load_model": "zoo",
     "load_study": "zoo",
+    "run_study": "runs",
     "train": "training",
 }
 _LAB_PACKAGES = {"anywidget", "IPython", "ipywidgets", "plotly", "traitlets"}

@@ -17,12 +17,10 @@ import tyro
 from prior_lab import results
 from prior_lab.errors import InputError
 from prior_lab.models import AutoencoderConfig, ContrastiveConfig
-from prior_lab.study import MODEL_FILE, study_from_runs
+from prior_lab.runs import MEASURES, headline_by_budget, run_experiment, run_name
+from prior_lab.study import study_from_runs
 from prior_lab.tasks import ContrastiveExperiment, Experiment, ReconstructionExperiment
-from prior_lab.training import NotFiniteError, train
-from prior_lab.zoo import save_model
-
-NAMES = {"ssim": "SSIM", "ntxent": "NT-Xent"}
+from prior_lab.training import NotFiniteError
 
 
 @dataclass(frozen=True)
@@ -44,18 +42,12 @@ class Train:
 
     def run(self, command: str) -> None:
         """Train, then write the model."""
-        shape = self.experiment.model
-        name = f"{self.experiment.data}-{self.task}-{shape.ordering}-{shape.tokens}-{self.experiment.seed}"
-        folder = self.out or Path("runs") / name
-        trained = train(self.experiment, folder, device=self.device)
-        path = folder / MODEL_FILE
-        save_model(trained.model, path, config=self.experiment.to_json(), command=command)
-        last = trained.history[-1]
-        budgets = trained.model.budgets
-        measure = self.experiment.headline
-        told = "  ".join(f"{budget}: {last[f'{measure}_{budget}']:.3f}" for budget in budgets)
-        print(f"validation {NAMES[measure]}  {told}")
-        print(f"wrote {path}")
+        folder = self.out or Path("runs") / run_name(self.experiment)
+        run = run_experiment(self.experiment, folder, command=command, device=self.device)
+        headline = headline_by_budget(self.experiment, run.last)
+        told = "  ".join(f"{budget}: {value:.3f}" for budget, value in headline.items())
+        print(f"validation {MEASURES[self.experiment.headline]}  {told}")
+        print(f"wrote {run.model_file}")
 
 
 @dataclass(frozen=True)
