@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -64,14 +65,20 @@ class ProcessForEachCall(Executor):
     def __init__(self, context: ForkServerContext) -> None:
         self._context = context
         self._threads = ThreadPoolExecutor(2)
+        self._processes: dict[Any, BaseProcess] = {}
 
     def submit(self, function: Callable[..., Any], /, *arguments: Any, **options: Any) -> Future[Any]:
         return self._threads.submit(self._call, function, arguments, options)
 
-    def _call(self, *call: Any) -> Any:
+    def kill(self, last: Any) -> None:
+        """Kill the process of the newest call with this last argument."""
+        self._processes[last].kill()
+
+    def _call(self, function: Callable[..., Any], arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
         receiver, sender = self._context.Pipe(duplex=False)
-        process = self._context.Process(target=answer, args=(sender, *call))
+        process = self._context.Process(target=answer, args=(sender, function, arguments, options))
         process.start()
+        self._processes[arguments[-1]] = process
         sender.close()
         with receiver:
             try:
@@ -219,42 +226,44 @@ def test_a_run_whose_process_is_killed_is_begun_again(
     experiments: list[ReconstructionExperiment], tmp_path: Path, processes: ForkServerContext
 ) -> None:
     experiments = [replace(experiment, steps=LONG) for experiment in experiments[:2]]
-    with once_training(tmp_path / "parts" / run_name(experiments[0]), kill_children):
-        study = run_study(experiments, tmp_path / "parts", executor=ProcessForEachCall(processes), progress=False)
+    first, executor = tmp_path / "parts" / run_name(experiments[0]), ProcessForEachCall(processes)
+    with once_training(first, lambda: executor.kill(first)):
+        study = run_study(experiments, tmp_path / "parts", executor=executor, progress=False)
     assert_same_numbers(study, run_study(experiments, tmp_path / "whole", progress=False))
 
 
 def test_a_run_that_dies_too_often_is_named_when_the_others_are_done(
     experiments: list[ReconstructionExperiment], tmp_path: Path, processes: ForkServerContext
 ) -> None:
-    lost = replace(experiments[0], steps=100 * LONG)
+    lost, executor = replace(experiments[0], steps=LONG), ProcessForEachCall(processes)
+    folder = tmp_path / run_name(lost)
     with (
-        once_training(tmp_path / run_name(lost), kill_children),
+        once_training(folder, lambda: executor.kill(folder)),
         pytest.raises(
             InputError,
             match=r"1 of 2 runs did not finish: folder-reconstruction-prior-gaussian-0 \(died of ChildProcessError: "
             r"the process was killed\)\. What is done is kept in .*; run_study again goes on from there\.",
         ),
     ):
-        run_study([lost, experiments[2]], tmp_path, executor=ProcessForEachCall(processes), retries=0, progress=False)
+        run_study([lost, experiments[2]], tmp_path, executor=executor, retries=0, progress=False)
     assert (tmp_path / run_name(experiments[2]) / MODEL_FILE).is_file()
 
 
 def test_a_broken_pool_is_told_of_and_a_new_one_goes_on(
     experiments: list[ReconstructionExperiment], tmp_path: Path, processes: ForkServerContext
 ) -> None:
-    experiments = [experiments[0], replace(experiments[1], steps=LONG)]
+    experiments = [experiments[0], replace(experiments[2], steps=LONG)]
     with (
         ProcessPoolExecutor(1, processes, torch.set_num_threads, (1,)) as pool,
         once_training(tmp_path / run_name(experiments[1]), kill_children),
-        pytest.raises(InputError, match=r"1 of 2 runs did not finish: .*-1 \(a process of the pool was killed"),
+        pytest.raises(InputError, match=r"1 of 2 runs did not finish: .*td-gaussian-0 \(a process of the pool"),
     ):
         run_study(experiments, tmp_path, executor=pool, progress=False)
     with pytest.raises(InputError, match=r"the pool is of no use; give a new one"):
         run_study(experiments, tmp_path, executor=pool, progress=False)
     with ProcessPoolExecutor(1, processes, torch.set_num_threads, (1,)) as pool:
         study = run_study(experiments, tmp_path, executor=pool, progress=False)
-    assert study["prior-gaussian"].seed.values.tolist() == [0, 1]
+    assert list(study.children) == ["prior-gaussian", "td-gaussian"]
 
 
 def test_threads_train_one_run_at_a_time(experiments: list[ReconstructionExperiment], tmp_path: Path) -> None:
@@ -331,7 +340,7 @@ def test_a_terminal_shows_the_table_in_one_place(capsys: pytest.CaptureFixture[s
         table.show(lines(step))
     first, second = capsys.readouterr().out.split("\x1b[3F\x1b[J")  # three lines up, drawn once more
     assert first.splitlines()[0].split() == ["run", "state", "step", "validation", "seconds"]
-    assert second.splitlines()[2].split("  ") == ["td<0>  ", "training", "4 of 8", "SSIM 0.7  ", "0      "]
+    assert second.splitlines()[2] == "td<0>    training  4 of 8  SSIM 0.7    0      "
 
 
 def test_a_log_has_a_line_for_every_change_of_state(capsys: pytest.CaptureFixture[str]) -> None:
