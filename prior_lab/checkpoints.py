@@ -86,7 +86,7 @@ def restore_checkpoint(state: TrainingState, experiment: str, folder: Path) -> b
             continue
         if header["experiment"] != experiment:
             raise InputError(
-                f"{folder} holds a run of another experiment ({_difference(header['experiment'], experiment)}); "
+                f"{folder} holds a run of another experiment ({difference(header['experiment'], experiment)}); "
                 "choose another folder, or the experiment it was started with."
             )
         _load(state, tensors)
@@ -141,7 +141,7 @@ def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
-def _difference(there: str, here: str) -> str:
+def difference(there: str, here: str) -> str:
     """The first field in which two experiments differ, for a person to read."""
     old, new = _flat(json.loads(there)), _flat(json.loads(here))
     for name in sorted(old.keys() | new.keys()):

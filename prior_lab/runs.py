@@ -19,8 +19,7 @@ import xarray as xr
 from safetensors import SafetensorError
 
 from prior_lab import results
-from prior_lab.checkpoints import _difference as difference
-from prior_lab.checkpoints import read_history
+from prior_lab.checkpoints import difference, read_history
 from prior_lab.errors import InputError
 from prior_lab.files import held
 from prior_lab.progress import HiddenTable, ProgressTable, RunLine, progress_table

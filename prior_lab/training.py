@@ -223,7 +223,7 @@ def _step(
     for group in state.optimizer.param_groups:
         group["lr"] = experiment.learning_rate * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
     rate_warm = min(1.0, done / experiment.rate_warmup) if experiment.rate_warmup else 1.0
-    batch = task.draw(state.model, state.generator)
+    batch = task.draw(state.model, state.step, state.generator)
     loss = task.loss(model, batch, experiment.regulariser_weight * rate_warm)
     state.optimizer.zero_grad()
     fabric.backward(loss.total)

@@ -38,9 +38,9 @@ def step(pictures: Path, task: str, ordering: OrderingName, tokens: TokenName) -
     torch.manual_seed(0)
     plan = experiment(pictures, task, ordering, tokens)
     model, opened, generator = plan.build().train(), plan.open(CPU), Generator().manual_seed(0)
-    for _ in range(2):
+    for number in range(2):
         model.zero_grad()
-        loss = opened.loss(model, opened.draw(model, generator), rate_weight=0.3).total
+        loss = opened.loss(model, opened.draw(model, number, generator), rate_weight=0.3).total
         loss.backward()
     seen = {"loss": loss.detach()} | {f"buffer {name}": value for name, value in model.named_buffers()}
     return seen | {f"gradient {name}": value.grad for name, value in model.named_parameters() if value.grad is not None}

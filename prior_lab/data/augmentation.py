@@ -12,7 +12,9 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Generator, Tensor
 
+from prior_lab.data.batches import Batches
 from prior_lab.data.dataset import ImageDataset
+from prior_lab.data.epochs import stream
 from prior_lab.errors import InputError
 from prior_lab.processes import own_rows, process_count
 
@@ -98,11 +100,12 @@ class Augmentation:
 class PairSampler:
     """Draws pairs of frames: every object at most once in a batch, two different frames of each.
 
-    Where several processes train together, each draws its part of the batch.
+    Which frames a step sees depends on the seed and the step alone. Where several processes train together, each draws
+    its part of the batch.
 
     Parameters
     ----------
-    data : its images stay as they are, uint8, on `device`.
+    data : the training split.
     pairs : objects in a batch of all processes, B of eq. 9.
 
     Raises
@@ -110,29 +113,38 @@ class PairSampler:
     InputError : if an object has a single frame, or there are fewer objects than pairs.
     """
 
-    def __init__(self, data: ImageDataset, pairs: int, augmentation: Augmentation, device: torch.device) -> None:
-        self._frames = track_table(data).to(device)
+    def __init__(
+        self, data: ImageDataset, pairs: int, augmentation: Augmentation, device: torch.device, *, seed: int
+    ) -> None:
+        self._frames = track_table(data)
         if len(self._frames) < pairs:
             raise InputError(
                 f"A batch of {pairs} pairs needs as many objects; {data.name} has {len(self._frames)} in the split "
                 f"{data.split}. Choose batch_size {len(self._frames)} or less."
             )
         self._lengths = (self._frames >= 0).sum(dim=1)
-        self._images = data.images.to(device)
-        self._prompts = data.prompts_or_centred().to(device)
-        self._pairs, self._augmentation = pairs, augmentation
+        self._images = Batches(data.images, self._choose, device)
+        self._prompts = data.prompts_or_centred()
+        self._pairs, self._augmentation, self._seed = pairs, augmentation, seed
+        self._device = device
 
-    def draw(self, generator: Generator) -> tuple[Float[Tensor, "view 3 height width"], Float[Tensor, "view 5"]]:
+    def draw(
+        self, step: int, generator: Generator
+    ) -> tuple[Float[Tensor, "view 3 height width"], Float[Tensor, "view 5"]]:
         """Images and prompts of augmented views, two for each object; views 2i and 2i + 1 show the same."""
-        device = self._frames.device
-        objects = own_rows(torch.randperm(len(self._frames), generator=generator, device=device)[: self._pairs])
+        prompts = self._prompts[self._choose(step)].to(self._device)
+        return self._augmentation(self._images.get(step), prompts, generator)
+
+    def _choose(self, step: int) -> Int64[Tensor, "view"]:
+        """The frames that a step sees."""
+        generator = stream(self._seed, step)
+        objects = own_rows(torch.randperm(len(self._frames), generator=generator)[: self._pairs])
         lengths = self._lengths[objects]
-        uniform = own_rows(torch.rand(self._pairs, 2, generator=generator, device=device)).T
+        uniform = own_rows(torch.rand(self._pairs, 2, generator=generator)).T
         first = (uniform[0] * lengths).long().clamp_max(lengths - 1)
-        step = 1 + (uniform[1] * (lengths - 1)).long().clamp_max(lengths - 2)
-        frames = torch.stack([first, (first + step) % lengths], dim=1)
-        chosen = self._frames[objects[:, None], frames].flatten()
-        return self._augmentation(self._images[chosen], self._prompts[chosen], generator)
+        apart = 1 + (uniform[1] * (lengths - 1)).long().clamp_max(lengths - 2)
+        frames = torch.stack([first, (first + apart) % lengths], dim=1)
+        return self._frames[objects[:, None], frames].flatten()
 
 
 def track_table(data: ImageDataset) -> Int64[Tensor, "object frame"]:

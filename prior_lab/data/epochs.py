@@ -64,8 +64,13 @@ def batch_indices(
     return torch.cat(parts)
 
 
+def stream(*numbers: int) -> Generator:
+    """A random stream of its own for every combination of numbers, such as a seed and a step."""
+    digest = hashlib.sha256(" ".join(map(str, numbers)).encode()).digest()
+    return Generator().manual_seed(int.from_bytes(digest[:8], "big", signed=True))
+
+
 @lru_cache(maxsize=2)
 def _order(count: int, seed: int, epoch: int) -> Int64[Tensor, "image"]:
     """The permutation, not to be written to; two are kept, for batches that span two epochs."""
-    digest = hashlib.sha256(f"{seed} {epoch}".encode()).digest()
-    return torch.randperm(count, generator=Generator().manual_seed(int.from_bytes(digest[:8], "big", signed=True)))
+    return torch.randperm(count, generator=stream(seed, epoch))

@@ -29,11 +29,12 @@ class Task(ABC, Generic[Batch]):
     validation: ImageDataset
 
     @abstractmethod
-    def draw(self, model: OrderedModel, generator: Generator) -> Batch:
+    def draw(self, model: OrderedModel, step: int, generator: Generator) -> Batch:
         """What chance decides about a step: the part of the batch that this process has, and all else.
 
         Parameters
         ----------
+        step : counted from 0; which images a step sees depends on it and the seed alone.
         generator : in the same state in every process that trains with it.
         """
 

@@ -79,13 +79,15 @@ class Contrastive(Task[tuple[Patches, Draws]]):
     def __init__(self, experiment: ContrastiveExperiment, device: torch.device) -> None:
         self._experiment = experiment
         training = experiment.load("train")
-        self._sampler = PairSampler(training, experiment.batch_size, experiment.augmentation, device)
+        self._sampler = PairSampler(
+            training, experiment.batch_size, experiment.augmentation, device, seed=experiment.seed
+        )
         self.validation = _some_tracks(experiment.load("validation"), experiment.validation_images)
 
-    def draw(self, model: OrderedModel, generator: Generator) -> tuple[Patches, Draws]:
+    def draw(self, model: OrderedModel, step: int, generator: Generator) -> tuple[Patches, Draws]:
         """Patches of augmented pairs."""
         assert isinstance(model, ContrastiveModel)
-        patches = model.encoder.look(*self._sampler.draw(generator), generator)
+        patches = model.encoder.look(*self._sampler.draw(step, generator), generator)
         return patches, model.ordering.draw(len(patches.offsets), generator)
 
     def loss(self, model: nn.Module, batch: tuple[Patches, Draws], rate_weight: float) -> Loss:

@@ -1,15 +1,19 @@
 """Image reconstruction (section 2.5 of the paper): mean absolute error, validated by SSIM and L1 at every budget."""
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import ClassVar
 
 import torch
+from jaxtyping import Int64
 from torch import Generator, Tensor, nn
 
+from prior_lab.data.batches import Batches
+from prior_lab.data.epochs import batch_indices
 from prior_lab.models import Autoencoder, AutoencoderConfig, OrderedModel
 from prior_lab.objectives import Loss, absolute_errors, total_loss
 from prior_lab.orderings import Draws
-from prior_lab.processes import own_rows
+from prior_lab.processes import own_rows, process_count, process_rank
 from prior_lab.quality import quality_by_budget
 from prior_lab.tasks.base import Experiment, Record, Task
 from prior_lab.tokens import TokenName
@@ -52,17 +56,21 @@ class Reconstruction(Task[tuple[Tensor, Draws]]):
 
     def __init__(self, experiment: ReconstructionExperiment, device: torch.device) -> None:
         self._experiment = experiment
-        self._images = experiment.load("train").images.to(device)
+        images = experiment.load("train").images
+        self._images = Batches(images, partial(self._choose, len(images)), device)
         self.validation = experiment.load_validation()
 
-    def draw(self, model: OrderedModel, generator: Generator) -> tuple[Tensor, Draws]:
-        """Images, drawn with replacement."""
-        images, count = self._images, self._experiment.batch_size
-        chosen = own_rows(torch.randint(len(images), (count,), generator=generator, device=images.device))
-        mirrored = own_rows(torch.rand(count, generator=generator, device=images.device)) < self._experiment.flip
-        batch = images[chosen].float() / 255
+    def draw(self, model: OrderedModel, step: int, generator: Generator) -> tuple[Tensor, Draws]:
+        """Images, every one once an epoch."""
+        count = self._experiment.batch_size
+        mirrored = own_rows(torch.rand(count, generator=generator, device=generator.device)) < self._experiment.flip
+        batch = self._images.get(step).float() / 255
         batch = torch.where(mirrored[:, None, None, None], batch.flip(-1), batch)
         return batch, model.ordering.draw(len(batch), generator)
+
+    def _choose(self, count: int, step: int) -> Int64[Tensor, "image"]:
+        size, seed = self._experiment.batch_size, self._experiment.seed
+        return batch_indices(count, size, seed, step, rank=process_rank(), ranks=process_count())
 
     def loss(self, model: nn.Module, batch: tuple[Tensor, Draws], rate_weight: float) -> Loss:
         """Mean absolute error at every head."""
