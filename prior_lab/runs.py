@@ -22,13 +22,14 @@ from prior_lab import results
 from prior_lab.checkpoints import difference, read_history
 from prior_lab.errors import InputError
 from prior_lab.files import held
+from prior_lab.hardware import DeviceName
+from prior_lab.processes import process_rank
 from prior_lab.progress import HiddenTable, ProgressTable, RunLine, progress_table
 from prior_lab.study import MODEL_FILE, FinishedRun, read_run, study_from_runs
 from prior_lab.tasks import Experiment, Record
 from prior_lab.training import NotFiniteError, train
 from prior_lab.zoo import save_model
 
-Device = Literal["auto", "cpu", "cuda", "mps"]
 MEASURES = {"ssim": "SSIM", "ntxent": "NT-Xent"}
 INTERVAL = 1.0  # between two looks at the folders of runs [s]
 _ONE_AT_A_TIME = threading.Lock()  # a run seeds its weights through the random stream that a process's threads share
@@ -65,7 +66,9 @@ def run_experiment(
     folder: Path,
     *,
     command: str,
-    device: Device = "auto",
+    device: DeviceName = "auto",
+    devices: int = 1,
+    compiled: bool = False,
     monitor: Callable[[list[Record]], None] | None = None,
     progress: bool = True,
 ) -> RunSummary:
@@ -74,16 +77,19 @@ def run_experiment(
     Parameters
     ----------
     command : what the model file says of how it was made.
-    monitor, progress : as `train` takes them.
+    device, devices, compiled, monitor, progress : as `train` takes them.
 
     Raises
     ------
     InputError, NotFiniteError, KeyboardInterrupt : as `train`; InputError also if a weight is too large for half
         precision.
     """
-    trained = train(experiment, folder, device=device, monitor=monitor, progress=progress)
+    trained = train(
+        experiment, folder, device=device, devices=devices, compiled=compiled, monitor=monitor, progress=progress
+    )
     path = folder / MODEL_FILE
-    save_model(trained.model, path, config=experiment.to_json(), command=command)
+    if process_rank() == 0:
+        save_model(trained.model, path, config=experiment.to_json(), command=command)
     return RunSummary(path, trained.history[-1])
 
 
@@ -93,7 +99,7 @@ def run_study(
     *,
     name: str = "my-study",
     executor: Executor | None = None,
-    device: Device = "auto",
+    device: DeviceName = "auto",
     retries: int = 1,
     progress: bool = True,
 ) -> xr.DataTree:
@@ -213,7 +219,7 @@ class _Study:
         executor: Executor,
         table: ProgressTable,
         *,
-        device: Device,
+        device: DeviceName,
         retries: int,
     ) -> None:
         self._runs, self._home, self._executor, self._table = runs, home, executor, table

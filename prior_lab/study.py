@@ -17,6 +17,7 @@ from prior_lab.checkpoints import read_history
 from prior_lab.data import ImageDataset
 from prior_lab.effective_information import Information, encode_images
 from prior_lab.errors import InputError
+from prior_lab.models import ContrastiveModel
 from prior_lab.orderings import LABELS, Code
 from prior_lab.probes import Samples, linear_probes, nearest_neighbours, retrieval
 from prior_lab.probes.samples import accuracy_table
@@ -138,10 +139,17 @@ def _record(run: FinishedRun, model_name: str) -> results.ArmRecord:
 
 
 class Measurement(ABC):
-    """What is measured of the runs of one task, on data that are loaded once."""
+    """What is measured of the runs of one task, on data that are loaded once.
 
-    def __init__(self, experiment: Experiment) -> None:
-        self.test = experiment.load("test")
+    Parameters
+    ----------
+    experiment : tells the data.
+    split : what is measured on.
+    images : at most so many of each split, evenly spread; all, if not given.
+    """
+
+    def __init__(self, experiment: Experiment, *, split: str = "test", images: int | None = None) -> None:
+        self.test = evenly_spread(experiment.load(split), images)
 
     @abstractmethod
     def arm(self, runs: Sequence[FinishedRun], record: results.ArmRecord) -> xr.Dataset:
@@ -177,6 +185,25 @@ class ReconstructionMeasurement(Measurement):
         return results.ReconstructionRun(**self._common(run, encode_images(model, self.test)), quality=quality)
 
 
+@dataclass(frozen=True, eq=False)
+class Probed:
+    """What frozen probes read from a contrastive model's codes.
+
+    Attributes
+    ----------
+    code : of the test images.
+    samples : their features.
+    widths : how many leading columns each budget [token] reads.
+    linear, neighbours : of the test images, from `linear_probes` and `nearest_neighbours`.
+    """
+
+    code: Code
+    samples: Samples
+    widths: dict[int, int]
+    linear: xr.Dataset
+    neighbours: xr.Dataset
+
+
 class ContrastiveMeasurement(Measurement):
     """Frozen probes, nearest neighbours and retrieval, with a linear probe on the pixels beside them.
 
@@ -184,10 +211,11 @@ class ContrastiveMeasurement(Measurement):
     out; on the validation split of `household` that was no better at full budget with any kind of token.
     """
 
-    def __init__(self, experiment: Experiment) -> None:
-        super().__init__(experiment)
-        train, self.validation = experiment.load("train"), experiment.load("validation")
-        self.train = train.select(torch.arange(0, len(train), math.ceil(len(train) / PROBE_IMAGES)))
+    def __init__(self, experiment: Experiment, *, split: str = "test", images: int | None = None) -> None:
+        super().__init__(experiment, split=split, images=images)
+        train, self.validation = experiment.load("train"), evenly_spread(experiment.load("validation"), images)
+        probed = train.select(torch.arange(0, len(train), math.ceil(len(train) / PROBE_IMAGES)))
+        self.train = evenly_spread(probed, images)
         if not self.test.taxonomies:
             raise InputError(f"{experiment.data} has no labels to probe; a folder brings them in labels.csv.")
 
@@ -218,21 +246,47 @@ class ContrastiveMeasurement(Measurement):
     def _objects(self) -> list[str]:
         return [self.test.object_names[index] for index in self.test.objects.unique().tolist()]
 
-    def _run(self, run: FinishedRun) -> results.ContrastiveRun:
-        assert isinstance(run.experiment, ContrastiveExperiment)
-        model = zoo.load_contrastive(run.model_file)
+    def probe(self, model: ContrastiveModel) -> Probed:
+        """What frozen probes and nearest neighbours read from a model's codes at every budget."""
         codes = [encode_images(model, data) for data in (self.train, self.validation, self.test)]
         splits = zip(codes, (self.train, self.validation, self.test), strict=True)
         train, validation, test = (_samples(data, model.features(code)) for code, data in splits)
         widths = {budget: budget * model.config.channels for budget in model.budgets}
         names = self.test.taxonomies
+        return Probed(
+            code=codes[2],
+            samples=test,
+            widths=widths,
+            linear=linear_probes(train, validation, test, widths=widths, taxonomies=names),
+            neighbours=nearest_neighbours(train, test, widths=widths, taxonomies=names),
+        )
+
+    def _run(self, run: FinishedRun) -> results.ContrastiveRun:
+        assert isinstance(run.experiment, ContrastiveExperiment)
+        model = zoo.load_contrastive(run.model_file)
+        probed = self.probe(model)
+        found = retrieval(probed.samples, widths=probed.widths, taxonomies=self.test.taxonomies)
         return results.ContrastiveRun(
-            **self._common(run, codes[2]),
-            probes=linear_probes(train, validation, test, widths=widths, taxonomies=names),
-            neighbours=nearest_neighbours(train, test, widths=widths, taxonomies=names)["accuracy"],
-            retrieval=retrieval(test, widths=widths, taxonomies=names)["mean_average_precision"],
+            **self._common(run, probed.code),
+            probes=probed.linear,
+            neighbours=probed.neighbours["accuracy"],
+            retrieval=found["mean_average_precision"],
             ntxent=nt_xent_by_budget(model, self.validation, run.experiment.temperature),
         )
+
+
+def evenly_spread(data: ImageDataset, images: int | None) -> ImageDataset:
+    """At most so many images, evenly spread over the data; all of them without a number.
+
+    Raises
+    ------
+    InputError : if the number is below 1.
+    """
+    if images is None:
+        return data
+    if images < 1:
+        raise InputError(f"images is {images}; it must be at least 1.")
+    return data.select(torch.linspace(0, len(data) - 1, min(images, len(data))).long())
 
 
 def _samples(data: ImageDataset, features: Tensor) -> Samples:

@@ -1,0 +1,96 @@
+"""`data build`, `data pack` and `data list`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from prior_lab.commands.answers import Answer, Answering
+
+
+@dataclass(frozen=True)
+class BuildData:
+    """Render a bundled data set anew from its source and tell whether it is the bundled file, bit for bit.
+
+    SOURCE is, for household, the folder of Debian's sweethome3d-furniture: /usr/share/sweethome3d/furniture.
+    """
+
+    name: tyro.conf.Positional[Literal["household"]]
+    source: Path
+    out: Path = Path("household-rebuilt.zip")
+    workers: int = 2
+
+    def run(self, command: str) -> None:
+        """Render."""
+        from prior_lab.data.build import build_household
+
+        build_household(self.source, self.out, workers=self.workers)
+
+
+@dataclass(frozen=True)
+class PackData:
+    """Write a data set into a folder that is read from disk as images are used: --data packed --path OUT.
+
+    For data larger than memory; NAME is a data set that `data list` tells.
+    """
+
+    name: tyro.conf.Positional[str]
+    out: Path
+    """The new folder; it appears when it is whole."""
+    path: Path | None = None
+    """Folder of the images, for data sets that are read from one."""
+    size: int | None = None
+    """Side of the stored images [pixel]; by default that of the data set."""
+    splits: tuple[str, ...] = ("train", "validation", "test")
+    """Which splits to write."""
+    convert: Literal["rgb"] | None = None
+    """With rgb, the data set folder converts images that are not RGB."""
+    unreadable: Literal["raise", "skip"] = "raise"
+    """With skip, folder and mvimgnet2 pass over images that cannot be read."""
+    frames: int | None = None
+    """At most so many images of each object of mvimgnet2; 16 if not given."""
+
+    def run(self, command: str) -> None:
+        """Pack."""
+        from prior_lab.data import pack_dataset
+
+        contents = pack_dataset(
+            self.name,
+            self.out,
+            splits=self.splits,
+            path=self.path,
+            size=self.size,
+            convert=self.convert,
+            unreadable=self.unreadable,
+            frames=self.frames,
+        )
+        told = ", ".join(f"{split} {count:,}" for split, count in contents.splits.items())
+        print(f"wrote {self.out}: images of {contents.width}x{contents.height} pixels, {told}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListData(Answering):
+    """List the data sets."""
+
+    def answer(self, command: str) -> Answer:
+        """A line for each."""
+        from prior_lab.data import list_datasets
+
+        lines = list_datasets()
+        return Answer({"datasets": dict(line.split(": ", 1) for line in lines)}, "\n".join(lines))
+
+
+@dataclass(frozen=True)
+class Data:
+    """Build, pack or list data sets."""
+
+    action: tyro.conf.OmitSubcommandPrefixes[
+        Annotated[BuildData, tyro.conf.subcommand("build")]
+        | Annotated[PackData, tyro.conf.subcommand("pack")]
+        | Annotated[ListData, tyro.conf.subcommand("list")]
+    ]
+
+    def run(self, command: str) -> None:
+        """Pass on to the action."""
+        self.action.run(command)

@@ -1,0 +1,52 @@
+"""A study in a few numbers: means over seeds at every budget, for the terminal and for programs."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prior_lab.commands.answers import table
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def study_summary(study: "xr.DataTree", path: Path) -> dict[str, Any]:
+    """Where a study lies and what its arms are worth: every metric or label level at every budget, mean over seeds."""
+    return {
+        "name": study.attrs["name"],
+        "file": str(path),
+        "task": study.attrs["task"],
+        "data": study.attrs["dataset"],
+        "arms": {name: _arm(arm) for name, arm in study.children.items()},
+    }
+
+
+def study_table(study: "xr.DataTree") -> str:
+    """SSIM, or the accuracy of linear probes at the finest label level, of every arm at every budget."""
+    curves = {}
+    for name, arm in study.children.items():
+        worth = _worth(arm).mean("seed")
+        if study.attrs["task"] == "reconstruction":
+            curves[name], title = worth.sel(metric="SSIM"), "SSIM at budget"
+        else:
+            curves[name], title = worth.isel(taxonomy=-1), f"{worth.taxonomy.values[-1]} accuracy at budget"
+    budgets = next(iter(curves.values())).budget.values
+    rows = [[name, *(f"{value:.3f}" for value in curve.values)] for name, curve in curves.items()]
+    return table([title, *map(str, budgets)], rows)
+
+
+def _worth(arm: "xr.DataTree") -> "xr.DataArray":
+    return arm.dataset["quality" if "quality" in arm else "accuracy"]
+
+
+def _arm(arm: "xr.DataTree") -> dict[str, Any]:
+    worth = _worth(arm)
+    kind = "metric" if "metric" in worth.dims else "taxonomy"
+    curves = worth.mean("seed").transpose(kind, "budget")
+    return {
+        "ordering": arm.attrs["ordering"],
+        "tokens": arm.attrs["token_kind"],
+        "model": arm.attrs["model"],
+        "seeds": worth.seed.values.tolist(),
+        "budgets": worth.budget.values.tolist(),
+        str(worth.name): {str(name): curves.sel({kind: name}).values.tolist() for name in curves[kind].values},
+    }

@@ -1,0 +1,175 @@
+"""`train` and `study`: the flags are the fields of the experiments that notebooks use."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from itertools import pairwise, product
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import tyro
+
+from prior_lab.commands.answers import Answer, Answering
+from prior_lab.commands.flags import StudyFlags, TrainFlags
+from prior_lab.commands.summaries import study_summary, study_table
+from prior_lab.errors import InputError
+from prior_lab.models import AutoencoderConfig, ContrastiveConfig
+from prior_lab.orderings import OrderingName
+from prior_lab.processes import process_rank
+from prior_lab.runs import MEASURES, headline_by_budget, run_experiment, run_name, run_study
+from prior_lab.tasks import ContrastiveExperiment, Experiment, ReconstructionExperiment, experiment_from_json
+from prior_lab.tokens import TokenName
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train(TrainFlags):  # noqa: D101 (the command's text is that of its flags)
+    __doc__ = TrainFlags.__doc__
+
+    experiment: Experiment
+
+    def run(self, command: str) -> None:
+        """Train, then write the model."""
+        folder = self.out or Path("runs") / run_name(self.experiment)
+        run = run_experiment(
+            self.experiment,
+            folder,
+            command=command,
+            device=self.device,
+            devices=self.devices,
+            compiled=self.compiled,
+        )
+        if process_rank() > 0:
+            return
+        headline = headline_by_budget(self.experiment, run.last)
+        told = "  ".join(f"{budget}: {value:.3f}" for budget, value in headline.items())
+        print(f"validation {MEASURES[self.experiment.headline]}  {told}")
+        print(f"wrote {run.model_file}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainReconstruction(Train):  # noqa: D101
+    __doc__ = Train.__doc__
+
+    experiment: tyro.conf.OmitArgPrefixes[ReconstructionExperiment]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainContrastive(Train):  # noqa: D101
+    __doc__ = Train.__doc__
+
+    experiment: tyro.conf.OmitArgPrefixes[ContrastiveExperiment]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study(StudyFlags, Answering):  # noqa: D101
+    __doc__ = StudyFlags.__doc__
+
+    experiment: Experiment
+    orderings: tuple[OrderingName, ...] = ("prior", "itd", "td")
+    """Orderings, each with every kind of token."""
+    tokens: tuple[TokenName, ...] = ("gaussian",)
+    """Kinds of token."""
+
+    def experiments(self) -> list[Experiment]:
+        """A run for every ordering, kind of token and seed."""
+        common = experiment_from_json(self.experiment.to_json())
+        return [
+            replace(common, seed=seed, model=replace(common.model, ordering=ordering, tokens=tokens))
+            for ordering, tokens, seed in product(self.orderings, self.tokens, self.seeds)
+        ]
+
+    def answer(self, command: str) -> Answer:
+        """Train what is missing and measure."""
+        if self.workers < 1:
+            raise InputError(f"workers is {self.workers}; it must be at least 1.")
+        with _executor(self.workers) as executor:
+            study = run_study(
+                self.experiments(), self.out_folder, name=self.name, executor=executor, device=self.device
+            )
+        path = self.out_folder / f"{self.name}.nc"
+        return Answer(study_summary(study, path), f"{study_table(study)}\nwrote {path}")
+
+
+@dataclass(frozen=True)
+class _ReconstructionShape(AutoencoderConfig):
+    """What the arms of a study have in common."""
+
+    ordering: Annotated[OrderingName, tyro.conf.Fixed, tyro.conf.Suppress] = "prior"
+    tokens: Annotated[TokenName, tyro.conf.Fixed, tyro.conf.Suppress] = "gaussian"
+
+
+@dataclass(frozen=True)
+class _ContrastiveShape(ContrastiveConfig):
+    """What the arms of a study have in common."""
+
+    ordering: Annotated[OrderingName, tyro.conf.Fixed, tyro.conf.Suppress] = "prior"
+    tokens: Annotated[TokenName, tyro.conf.Fixed, tyro.conf.Suppress] = "gaussian"
+
+
+@dataclass(frozen=True)
+class _ReconstructionRuns(ReconstructionExperiment):
+    """What the runs of a study have in common."""
+
+    model: _ReconstructionShape = field(default_factory=_ReconstructionShape)
+    seed: Annotated[int, tyro.conf.Fixed, tyro.conf.Suppress] = 0
+
+
+@dataclass(frozen=True)
+class _ContrastiveRuns(ContrastiveExperiment):
+    """What the runs of a study have in common."""
+
+    model: _ContrastiveShape = field(default_factory=_ContrastiveShape)
+    seed: Annotated[int, tyro.conf.Fixed, tyro.conf.Suppress] = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyReconstruction(Study):  # noqa: D101
+    __doc__ = Study.__doc__
+
+    experiment: tyro.conf.OmitArgPrefixes[_ReconstructionRuns]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyContrastive(Study):  # noqa: D101
+    __doc__ = Study.__doc__
+
+    experiment: tyro.conf.OmitArgPrefixes[_ContrastiveRuns]
+
+
+def training_commands(arguments: Sequence[str]) -> tuple[Any, Any]:
+    """`train` and `study` for tyro, with the experiment of the task and the preset that the arguments name."""
+    preset = "paper" if _chooses(arguments, "--preset", "paper") else "laptop"
+    one: Train
+    many: Study
+    if _chooses(arguments, "--task", "contrastive"):
+        one = TrainContrastive(experiment=ContrastiveExperiment(ContrastiveConfig.preset(preset)))
+        runs = _ContrastiveRuns(_ContrastiveShape.preset(preset))
+        many = StudyContrastive(out_folder=tyro.MISSING, experiment=runs)
+    else:
+        one = TrainReconstruction(experiment=ReconstructionExperiment(AutoencoderConfig.preset(preset)))
+        shape = _ReconstructionShape.preset(preset)
+        many = StudyReconstruction(out_folder=tyro.MISSING, experiment=_ReconstructionRuns(shape))
+    return (
+        Annotated[type(one), tyro.conf.subcommand("train", default=one)],
+        Annotated[type(many), tyro.conf.subcommand("study", default=many)],
+    )
+
+
+def _chooses(arguments: Sequence[str], flag: str, value: str) -> bool:
+    return f"{flag}={value}" in arguments or (flag, value) in pairwise(arguments)
+
+
+@contextmanager
+def _executor(workers: int) -> Iterator[Executor | None]:
+    """A pool of processes that share the cores, or none for a single one."""
+    if workers == 1:
+        yield None
+        return
+    threads = max(1, torch.get_num_threads() // workers)
+    with ProcessPoolExecutor(
+        workers, mp_context=get_context("spawn"), initializer=torch.set_num_threads, initargs=(threads,)
+    ) as pool:
+        yield pool
