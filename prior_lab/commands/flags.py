@@ -42,8 +42,8 @@ class StudyFlags(TaskFlags):
     again trains only what is missing.
     """
 
-    out_folder: tyro.conf.Positional[Path]
-    """Folder of the study."""
+    out_folder: tyro.conf.Positional[Path] = Path("runs")
+    """Folder of the study; `train` puts its runs into the same one."""
     seeds: tuple[int, ...] = (0,)
     """A run of each arm for every seed."""
     workers: int = 1

@@ -130,7 +130,7 @@ class Information(MeasureModel):
         measured = effective_information.Information(code.posterior, images.objects)
         pyramid = Levels(model.config.levels)
 
-        def told(tokens: slice) -> dict[str, float]:
+        def told(tokens: slice) -> dict[str, Any]:
             estimate = measured.total(tokens, "nat" if self.unit == "nat" else "bit")
             scale = 1 / 8 if self.unit == "byte" else 1.0
             return {
@@ -227,7 +227,7 @@ def _curve(mean: "xr.DataArray", interval: "xr.DataArray") -> dict[str, list[flo
     return {"mean": mean.values.tolist(), **bounds}
 
 
-def _sure(estimate: dict[str, float]) -> str:
+def _sure(estimate: dict[str, Any]) -> str:
     return f"{estimate['information']:,.2f} ± {estimate['standard_error']:.2f}"
 
 

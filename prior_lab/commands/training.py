@@ -147,11 +147,11 @@ def training_commands(arguments: Sequence[str]) -> tuple[Any, Any]:
     if _chooses(arguments, "--task", "contrastive"):
         one = TrainContrastive(experiment=ContrastiveExperiment(ContrastiveConfig.preset(preset)))
         runs = _ContrastiveRuns(_ContrastiveShape.preset(preset))
-        many = StudyContrastive(out_folder=tyro.MISSING, experiment=runs)
+        many = StudyContrastive(experiment=runs)
     else:
         one = TrainReconstruction(experiment=ReconstructionExperiment(AutoencoderConfig.preset(preset)))
         shape = _ReconstructionShape.preset(preset)
-        many = StudyReconstruction(out_folder=tyro.MISSING, experiment=_ReconstructionRuns(shape))
+        many = StudyReconstruction(experiment=_ReconstructionRuns(shape))
     return (
         Annotated[type(one), tyro.conf.subcommand("train", default=one)],
         Annotated[type(many), tyro.conf.subcommand("study", default=many)],
