@@ -5,25 +5,50 @@ gives values and standard errors over images of single tokens only: `numpy.uniqu
 probabilities, the closed form for Gaussian tokens.
 """
 
-import statistics
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
 
 import numpy as np
-import pytest
 import torch
-from bench_training_step import compare
+from timing import Row, at_most, compare
 from torch import Generator
 
 from prior_lab.effective_information import Information
 from prior_lab.levels import Levels
-from prior_lab.tokens import CategoricalPosterior, GaussianPosterior, IndexedPosterior, Posterior, TokenName
+from prior_lab.tokens import CategoricalPosterior, GaussianPosterior, IndexedPosterior, Posterior
 
 IMAGES, TOKENS, CHANNELS, CODES = 2000, 127, 32, 255
 LIMIT = 0.3  # seconds: what a linked plot can wait for
+KINDS = ("gaussian", "categorical", "ema-vq")
 
 
-def codes(kind: TokenName) -> Posterior:
+def information(device: torch.device) -> Iterator[Row]:
+    """Every kind of token, from cached codes on the CPU, where explorers keep them."""
+    objects, budgets = torch.arange(IMAGES) // 5, Levels().budgets
+    for kind in KINDS:
+        posterior = _codes(kind)
+
+        def ours(posterior: Posterior = posterior) -> None:
+            measured = Information(posterior, objects)
+            measured.tokens()
+            for budget in budgets:
+                measured.total(range(budget))
+
+        def theirs(posterior: Posterior = posterior) -> np.ndarray:
+            return _token_by_token(posterior)
+
+        table = Information(posterior).tokens("nat")
+        same = np.allclose([table.information, table.standard_error], theirs(), rtol=1e-4)
+        times = compare(ours, theirs)
+        yield Row(
+            name=f"information, {TOKENS} {kind} tokens, {IMAGES} images",
+            against="NumPy, token by token",
+            **vars(times),
+            goal=at_most(LIMIT, times.seconds),
+            failures=() if same else ("values or standard errors are not NumPy's",),
+        )
+
+
+def _codes(kind: str) -> Posterior:
     generator = Generator().manual_seed(0)
     numbers = torch.randn(IMAGES, TOKENS, CHANNELS, generator=generator)
     match kind:
@@ -36,7 +61,7 @@ def codes(kind: TokenName) -> Posterior:
             return IndexedPosterior(numbers, index, numbers[..., 0], torch.full_like(index, CODES + 1))
 
 
-def token_by_token(posterior: Posterior) -> np.ndarray:
+def _token_by_token(posterior: Posterior) -> np.ndarray:
     """Value and standard error of every token [nat]."""
     told = []
     for token in range(TOKENS):
@@ -52,35 +77,3 @@ def token_by_token(posterior: Posterior) -> np.ndarray:
                 rows = -np.log(counts / IMAGES)[place]
         told.append((rows.mean(), rows.std(ddof=1) / np.sqrt(IMAGES)))
     return np.array(told).T
-
-
-def median_seconds(run: Callable[[], object], rounds: int = 9) -> tuple[float, float]:
-    """By the clock, and of all threads' processor time, after a round of warming up."""
-    seconds = []
-    for _ in range(rounds + 1):
-        start, busy = time.perf_counter(), time.process_time()
-        run()
-        seconds.append((time.perf_counter() - start, time.process_time() - busy))
-    clock, processor = zip(*seconds[1:], strict=True)
-    return statistics.median(clock), statistics.median(processor)
-
-
-@pytest.mark.parametrize("kind", ["gaussian", "categorical", "ema-vq"])
-def test_information_of_all_tokens_from_cached_codes(kind: TokenName) -> None:
-    posterior, objects, budgets = codes(kind), torch.arange(IMAGES) // 5, Levels().budgets
-
-    def ours() -> None:
-        measured = Information(posterior, objects)
-        measured.tokens()
-        for budget in budgets:
-            measured.total(range(budget))
-
-    table = Information(posterior).tokens("nat")
-    np.testing.assert_allclose([table.information, table.standard_error], token_by_token(posterior), rtol=1e-4)
-    compare(f"information of {kind} tokens, NumPy token by token over ours", ours, lambda: token_by_token(posterior))
-    clock, processor = median_seconds(ours)
-    threads = torch.get_num_threads()
-    print(
-        f"information of {kind} tokens: {1000 * clock:.0f} ms, {1000 * processor:.0f} ms processor, {threads} threads"
-    )
-    assert min(clock, processor) < LIMIT  # an idle machine takes no longer than either

@@ -1,0 +1,112 @@
+"""A training step as the trainer makes it, on images that lie on the device, eager or compiled."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Generator, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from prior_lab.data.dataset import centred_prompt
+from prior_lab.layers import GroupedLinear
+from prior_lab.models import AutoencoderConfig, ContrastiveConfig
+from prior_lab.objectives import Loss, absolute_errors, nt_xent, total_loss
+from prior_lab.optimizers import MuonAdamW
+from prior_lab.orderings import LABELS, OrderingName
+from prior_lab.tasks import ContrastiveExperiment, Experiment, ReconstructionExperiment
+from prior_lab.tokens import TokenName
+
+ORDERINGS: tuple[OrderingName, ...] = ("td", "itd", "prior")
+TOKENS: tuple[TokenName, ...] = ("gaussian", "categorical", "ema-vq")
+
+
+class Step:
+    """Forward pass, loss, backward pass, clipping, MuonAdamW; a call is one step.
+
+    Parameters
+    ----------
+    config : of the model; it decides about the task.
+    batch : images, or for contrastive models pairs of images.
+    precision : float32, or what the forward pass is autocast to.
+
+    Attributes
+    ----------
+    images : seen in one step.
+    loss : forward pass and loss, which is what `compiled` compiles.
+    """
+
+    def __init__(
+        self,
+        config: AutoencoderConfig | ContrastiveConfig,
+        device: torch.device,
+        *,
+        batch: int,
+        precision: torch.dtype = torch.float32,
+    ) -> None:
+        contrastive = isinstance(config, ContrastiveConfig)
+        self._experiment: Experiment = (ContrastiveExperiment if contrastive else ReconstructionExperiment)(config)
+        self._device, self._precision = device, precision
+        self.images = 2 * batch if contrastive else batch
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            self._model: nn.Module = self._experiment.build().to(device)
+        matrices = [layer.weight for layer in self._model.modules() if isinstance(layer, GroupedLinear)]
+        chosen = {id(parameter) for parameter in matrices}
+        others = [parameter for parameter in self._model.parameters() if id(parameter) not in chosen]
+        self._optimizer = MuonAdamW(matrices, others, lr=self._experiment.learning_rate)
+        self._generator = Generator(device).manual_seed(0)
+        side = config.image_size
+        shape = (self.images, 3, side, side)
+        self._pixels = torch.randint(256, shape, generator=self._generator, dtype=torch.uint8, device=device)
+        self._prompts = centred_prompt(side, side).to(device).expand(self.images, -1)
+        self.loss = self._contrastive_loss if contrastive else self._reconstruction_loss
+
+    def __call__(self) -> None:
+        loss = self.loss()
+        self._optimizer.zero_grad()
+        loss.total.backward()
+        nn.utils.clip_grad_norm_(self._model.parameters(), self._experiment.clip_norm)
+        self._optimizer.step()
+
+    def _reconstruction_loss(self) -> Loss:
+        images = self._pixels.float() / 255
+        with self._autocast():
+            reconstructions, code = self._model(images, self._generator)
+        return total_loss(absolute_errors(images, reconstructions), code, **self._weights())
+
+    def _contrastive_loss(self) -> Loss:
+        assert isinstance(self._experiment, ContrastiveExperiment)
+        images, prompts = self._experiment.augmentation(self._pixels, self._prompts, self._generator)
+        with self._autocast():
+            projections, code = self._model(images, prompts, self._generator)
+        temperature = self._experiment.temperature
+        heads = [nt_xent(head.unflatten(0, (-1, self.images)), temperature).mean() for head in projections]
+        return total_loss(torch.stack(heads), code, **self._weights())
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self._device.type, self._precision, enabled=self._precision != torch.float32)
+
+    def _weights(self) -> dict[str, float]:
+        experiment = self._experiment
+        return {"rate_weight": experiment.regulariser_weight, "prediction_weight": experiment.prediction_weight}
+
+
+def compiled(step: Step) -> Step:
+    """The same step with its forward pass and loss, and so its backward pass, compiled; the first call compiles."""
+    step.loss = torch.compile(step.loss)
+    return step
+
+
+def flops_of(step: Step) -> int:
+    """Floating-point operations of a step, counted from the shapes of its products."""
+    counter = FlopCounterMode(display=False)
+    with sdpa_kernel(SDPBackend.MATH), counter:  # the counter does not know the fused attention of the CPU
+        step()
+    return counter.get_total_flops()
+
+
+def arms() -> Iterator[tuple[OrderingName, TokenName, str]]:
+    """Every ordering with every kind of token, and what rows call them."""
+    for ordering in ORDERINGS:
+        for tokens in TOKENS:
+            yield ordering, tokens, f"{LABELS[ordering]} {tokens}"
