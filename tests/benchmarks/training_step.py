@@ -3,16 +3,17 @@
 from collections.abc import Iterator
 
 import torch
-from torch import Generator, nn
+from torch import Generator, Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from prior_lab.data.dataset import centred_prompt
 from prior_lab.layers import GroupedLinear
-from prior_lab.models import AutoencoderConfig, ContrastiveConfig
+from prior_lab.encoders import Patches
+from prior_lab.models import Autoencoder, AutoencoderConfig, ContrastiveConfig, ContrastiveModel
 from prior_lab.objectives import Loss, absolute_errors, nt_xent, total_loss
 from prior_lab.optimizers import MuonAdamW
-from prior_lab.orderings import LABELS, OrderingName
+from prior_lab.orderings import LABELS, Draws, OrderingName
 from prior_lab.tasks import ContrastiveExperiment, Experiment, ReconstructionExperiment
 from prior_lab.tokens import TokenName
 
@@ -49,7 +50,7 @@ class Step:
         self.images = 2 * batch if contrastive else batch
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            self._model: nn.Module = self._experiment.build().to(device)
+            self._model = self._experiment.build().to(device)
         matrices = [layer.weight for layer in self._model.modules() if isinstance(layer, GroupedLinear)]
         chosen = {id(parameter) for parameter in matrices}
         others = [parameter for parameter in self._model.parameters() if id(parameter) not in chosen]
@@ -62,23 +63,31 @@ class Step:
         self.loss = self._contrastive_loss if contrastive else self._reconstruction_loss
 
     def __call__(self) -> None:
-        loss = self.loss()
+        loss = self.loss(*self._draw())
         self._optimizer.zero_grad()
         loss.total.backward()
         nn.utils.clip_grad_norm_(self._model.parameters(), self._experiment.clip_norm)
         self._optimizer.step()
 
-    def _reconstruction_loss(self) -> Loss:
-        images = self._pixels.float() / 255
+    def _draw(self) -> tuple[Tensor | Patches, Draws]:
+        """What the loss is taken of."""
+        draws = self._model.ordering.draw(self.images, self._generator)
+        if isinstance(self._model, Autoencoder):
+            return self._pixels.float() / 255, draws
+        assert isinstance(self._model, ContrastiveModel)
+        assert isinstance(self._experiment, ContrastiveExperiment)
+        views = self._experiment.augmentation(self._pixels, self._prompts, self._generator)
+        return self._model.encoder.look(*views, self._generator), draws
+
+    def _reconstruction_loss(self, images: Tensor, draws: Draws) -> Loss:
         with self._autocast():
-            reconstructions, code = self._model(images, self._generator)
+            reconstructions, code = self._model(images, draws)
         return total_loss(absolute_errors(images, reconstructions), code, **self._weights())
 
-    def _contrastive_loss(self) -> Loss:
+    def _contrastive_loss(self, patches: Patches, draws: Draws) -> Loss:
         assert isinstance(self._experiment, ContrastiveExperiment)
-        images, prompts = self._experiment.augmentation(self._pixels, self._prompts, self._generator)
         with self._autocast():
-            projections, code = self._model(images, prompts, self._generator)
+            projections, code = self._model(patches, draws)
         temperature = self._experiment.temperature
         heads = [nt_xent(head.unflatten(0, (-1, self.images)), temperature).mean() for head in projections]
         return total_loss(torch.stack(heads), code, **self._weights())
