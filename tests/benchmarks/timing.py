@@ -114,15 +114,17 @@ def compare(
     *,
     rounds: int = 9,
     limit: float = 8.0,
+    warm_up: bool = True,
 ) -> Times:
-    """Time a pair in turn, after a round of warming up.
+    """Time a pair in turn.
 
     Parameters
     ----------
     rounds : at most.
     limit : no round begins after this time [s], but for the first `FEWEST`.
+    warm_up : run both once before.
     """
-    for run in (ours, peer):
+    for run in (ours, peer) if warm_up else ():
         run()
     pairs: list[tuple[float, float]] = []
     start = time.perf_counter()
