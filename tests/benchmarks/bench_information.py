@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from timing import Row, at_most, compare
+from timing import Goal, Row, compare
 from torch import Generator
 
 from prior_lab.effective_information import Information
@@ -43,7 +43,7 @@ def information(device: torch.device) -> Iterator[Row]:
             name=f"information, {TOKENS} {kind} tokens, {IMAGES} images",
             against="NumPy, token by token",
             **vars(times),
-            goal=at_most(LIMIT, times.seconds),
+            goal=Goal(f"at most {LIMIT} s", times.seconds <= LIMIT),
             failures=() if same else ("values or standard errors are not NumPy's",),
         )
 
