@@ -141,6 +141,7 @@ def test_data_list_names_the_data_sets(capsys: pytest.CaptureFixture[str]) -> No
         "ffhq",
         "mvimgnet2",
         "folder",
+        "packed",
     ]
 
 

@@ -8,8 +8,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from prior_lab.data.dataset import centred_prompt
-from prior_lab.layers import GroupedLinear
 from prior_lab.encoders import Patches
+from prior_lab.layers import GroupedLinear
 from prior_lab.models import Autoencoder, AutoencoderConfig, ContrastiveConfig, ContrastiveModel
 from prior_lab.objectives import Loss, absolute_errors, nt_xent, total_loss
 from prior_lab.optimizers import MuonAdamW
