@@ -67,11 +67,10 @@ class MuonAdamW(Optimizer):
             if parameter.grad is not None:
                 alike[parameter.shape[1:]].append(parameter)
         for (rows, columns), parameters in alike.items():
-            updates = []
-            for parameter in parameters:
-                momentum = self.state[parameter].setdefault("momentum", torch.zeros_like(parameter))
-                momentum.lerp_(parameter.grad, 1 - group["momentum"])
-                updates.append(parameter.grad.lerp(momentum, group["momentum"]))
+            gradients = [parameter.grad for parameter in parameters]
+            momenta = [self._moment(parameter, "momentum") for parameter in parameters]
+            torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
+            updates = torch._foreach_lerp(gradients, momenta, group["momentum"])
             moves = orthogonalise(torch.cat(updates)).split([len(update) for update in updates])
             size = 0.2 * max(rows, columns) ** 0.5  # root mean square of an update like AdamW's
             torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
@@ -79,20 +78,28 @@ class MuonAdamW(Optimizer):
 
     def _adamw(self, group: dict[str, Any]) -> None:
         (beta1, beta2), eps = group["betas"], group["eps"]
-        for parameter in group["params"]:
-            if parameter.grad is None:
-                continue
-            state = self.state[parameter]
-            if not state:
-                state["step"] = torch.zeros(())
-                state["mean"], state["square"] = torch.zeros_like(parameter), torch.zeros_like(parameter)
-            state["step"] += 1
-            state["mean"].lerp_(parameter.grad, 1 - beta1)
-            state["square"].lerp_(parameter.grad.square(), 1 - beta2)
-            done = state["step"].item()
-            mean = state["mean"] / (1 - beta1**done)
-            spread = (state["square"] / (1 - beta2**done)).sqrt_().add_(eps)
-            parameter.addcdiv_(mean, spread, value=-group["lr"])
+        parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
+        if not parameters:
+            return
+        gradients = [parameter.grad for parameter in parameters]
+        means, squares = ([self._moment(parameter, name) for parameter in parameters] for name in ("mean", "square"))
+        steps = [self.state[parameter].setdefault("step", torch.zeros(())) for parameter in parameters]
+        torch._foreach_add_(steps, 1)
+        done = [step.item() for step in steps]  # counted on the CPU: nothing waits for the device
+        torch._foreach_lerp_(means, gradients, 1 - beta1)
+        torch._foreach_mul_(squares, beta2)
+        torch._foreach_addcmul_(squares, gradients, gradients, 1 - beta2)
+        spreads = torch._foreach_div(squares, [1 - beta2**step for step in done])
+        torch._foreach_sqrt_(spreads)
+        torch._foreach_add_(spreads, eps)
+        torch._foreach_addcdiv_(parameters, means, spreads, [-group["lr"] / (1 - beta1**step) for step in done])
+
+    def _moment(self, parameter: nn.Parameter, name: str) -> Tensor:
+        """A moving average of a parameter's, zero at first."""
+        state = self.state[parameter]
+        if name not in state:
+            state[name] = torch.zeros_like(parameter)
+        return state[name]
 
 
 def orthogonalise(matrices: Float[Tensor, "group rows columns"]) -> Float[Tensor, "group rows columns"]:
