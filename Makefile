@@ -23,7 +23,7 @@ lab: $(VENV)/lab.stamp
 test: $(VENV)/dev.stamp
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m mypy
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --durations=20
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/python tests/benchmarks/run.py
