@@ -7,11 +7,13 @@ are parameters for, the leading ones are used.
 """
 
 import math
+from functools import partial
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 HEAD_WIDTH = 32
 
@@ -124,7 +126,11 @@ class ProjectionHead(nn.Module):
         return self.outer(F.silu(self.norm(self.inner(x))))
 
 
-class Block(nn.Module):
+class TransformerLayer(nn.Module):
+    """A layer whose activations are many; see `recompute`."""
+
+
+class Block(TransformerLayer):
     """Pre-norm transformer block: self-attention, then MLP."""
 
     def __init__(self, groups: int, width: int) -> None:
@@ -159,6 +165,16 @@ class ReadBlock(nn.Module):
     ) -> Float[Tensor, "group batch token width"]:
         """Residual stream in, residual stream out."""
         return self.block(x + self.attention(self.norm(x), self.context_norm(context), present))
+
+
+def recompute(model: nn.Module) -> None:
+    """Keep only what enters each transformer layer for the backward pass, and compute the rest a second time.
+
+    Activation checkpointing (Chen et al. 2016, arXiv 1604.06174): less memory, more time.
+    """
+    for module in model.modules():
+        if isinstance(module, TransformerLayer):
+            module.forward = partial(checkpoint, module.forward, use_reentrant=False)  # type: ignore[method-assign]
 
 
 def position_code(centres: Float[Tensor, "token 2"], width: int) -> Float[Tensor, "token width"]:

@@ -69,6 +69,7 @@ def run_experiment(
     device: DeviceName = "auto",
     devices: int = 1,
     compiled: bool = False,
+    recomputing: bool = False,
     monitor: Callable[[list[Record]], None] | None = None,
     progress: bool = True,
 ) -> RunSummary:
@@ -77,7 +78,7 @@ def run_experiment(
     Parameters
     ----------
     command : what the model file says of how it was made.
-    device, devices, compiled, monitor, progress : as `train` takes them.
+    device, devices, compiled, recomputing, monitor, progress : as `train` takes them.
 
     Raises
     ------
@@ -85,7 +86,14 @@ def run_experiment(
         precision.
     """
     trained = train(
-        experiment, folder, device=device, devices=devices, compiled=compiled, monitor=monitor, progress=progress
+        experiment,
+        folder,
+        device=device,
+        devices=devices,
+        compiled=compiled,
+        recomputing=recomputing,
+        monitor=monitor,
+        progress=progress,
     )
     path = folder / MODEL_FILE
     if process_rank() == 0:

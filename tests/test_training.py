@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 
 from prior_lab.checkpoints import checkpoints
 from prior_lab.errors import InputError
+from prior_lab.layers import recompute
 from prior_lab.models import Autoencoder, AutoencoderConfig
 from prior_lab.objectives import Loss, total_loss
 from prior_lab.orderings import OrderingName
@@ -112,6 +113,37 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(pictures: 
     first, same, other = (run.model.encoder.queries for run in runs)
     assert torch.equal(first, same)
     assert not torch.equal(first, other)
+
+
+@pytest.mark.parametrize("ordering", ["prior", "td"])
+def test_recomputing_keeps_less_and_changes_nothing(pictures: Path, tmp_path: Path, ordering: OrderingName) -> None:
+    experiment = tiny(pictures, ordering)
+    plain = train(experiment, tmp_path / "plain", progress=False).model
+    again = train(experiment, tmp_path / "again", progress=False, recomputing=True).model
+    for name, value in plain.state_dict().items():
+        torch.testing.assert_close(again.state_dict()[name], value, msg=name)
+    kept = []
+    for model in (experiment.build(), experiment.build()):
+        sizes: list[int] = []
+        if kept:
+            recompute(model)
+        with torch.autograd.graph.saved_tensors_hooks(lambda x, sizes=sizes: sizes.append(x.nbytes) or x, lambda x: x):
+            model(torch.zeros(4, 3, 32, 32), model.ordering.draw(4, torch.Generator()))
+        kept.append(sum(sizes))
+    assert kept[1] < 0.7 * kept[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tokens", ["gaussian", "ema-vq"])
+def test_a_compiled_run_is_that_of_an_eager_one(
+    pictures: Path, tmp_path: Path, tokens: TokenName, no_shape_checks: None
+) -> None:
+    experiment = tiny(pictures, "prior", tokens)
+    eager = train(experiment, tmp_path / "eager", progress=False)
+    compiled = train(experiment, tmp_path / "compiled", progress=False, compiled=True)
+    assert compiled.history[-1]["loss"] == pytest.approx(eager.history[-1]["loss"], rel=1e-3)
+    for name, value in eager.model.state_dict().items():
+        torch.testing.assert_close(compiled.model.state_dict()[name], value, atol=2e-3, rtol=1e-2, msg=name)
 
 
 def test_training_leaves_the_global_random_stream_alone(pictures: Path, tmp_path: Path) -> None:

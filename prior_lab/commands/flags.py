@@ -32,6 +32,8 @@ class TrainFlags(TaskFlags):
     """Processes that share every batch, each with a device of its own. Under torchrun or Slurm it is theirs that do."""
     compiled: bool = False
     """Compile the model first: a minute or more at the start, then faster steps."""
+    recomputing: bool = False
+    """Keep few activations and compute the others again in the backward pass, for larger batches."""
 
 
 @dataclass(frozen=True, kw_only=True)

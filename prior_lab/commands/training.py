@@ -40,6 +40,7 @@ class Train(TrainFlags):  # noqa: D101 (the command's text is that of its flags)
             device=self.device,
             devices=self.devices,
             compiled=self.compiled,
+            recomputing=self.recomputing,
         )
         if process_rank() > 0:
             return

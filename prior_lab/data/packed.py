@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
+from itertools import product
 from math import prod
 from pathlib import Path
 from typing import Any, Self
@@ -93,7 +94,10 @@ class Contents:
             if found == FORMAT:
                 told["label_names"] = map(tuple, told["label_names"])
                 lists = ("columns", "object_names", "taxonomies", "label_names")
-                return cls(**told | {name: tuple(told[name]) for name in lists})
+                contents = cls(**told | {name: tuple(told[name]) for name in lists})
+                for column, split in product(contents.columns, contents.splits):
+                    contents.column(column, split)
+                return contents
         except FileNotFoundError as error:
             raise InputError(f"{folder} has no {CONTENTS}; {EXPECTED}") from error
         except (OSError, ValueError, KeyError, TypeError) as error:

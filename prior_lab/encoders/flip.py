@@ -21,7 +21,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from prior_lab.encoders.foveation import Patches, foveate
-from prior_lab.layers import HEAD_WIDTH, MLP, GroupedLinear, GroupedNorm, attend
+from prior_lab.layers import HEAD_WIDTH, MLP, GroupedLinear, GroupedNorm, TransformerLayer, attend
 
 GRID = 4  # patches of 8 pixels and more are embedded as 4 x 4 parts
 CODE_WIDTH = 32
@@ -74,7 +74,7 @@ class PatchEmbedding(nn.Module):
         return self.outer(x)[0]
 
 
-class FlipLayer(nn.Module):
+class FlipLayer(TransformerLayer):
     """Self-attention and MLP, each scaled by a learned number that starts at 0.1.
 
     Query, key and value have a norm each and an offset each, which a small MLP makes of where the patch lies. The three

@@ -274,6 +274,12 @@ def test_unreadable_contents_are_told(out: Path, text: str):
     assert "packed.json cannot be read as the contents of packed data" in _refused(out)
 
 
+def test_a_column_that_is_not_known_is_told(out: Path):
+    contents = json.loads((out / "packed.json").read_text())
+    (out / "packed.json").write_text(json.dumps(contents | {"columns": ["images", "weights"]}))
+    assert "packed.json cannot be read as the contents of packed data" in _refused(out)
+
+
 def test_another_format_is_told(out: Path):
     (out / "packed.json").write_text('{"format": 2}')
     assert "packed.json is of format 2; this version of prior_lab reads format 1" in _refused(out)
