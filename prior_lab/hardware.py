@@ -9,11 +9,13 @@ and talk over the loopback device, so that nothing listens beyond the machine.
 import os
 import sys
 import tempfile
+from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import distributed as dist
+from torch.nn.parallel import DistributedDataParallel
 
 from prior_lab.errors import InputError
 
@@ -88,8 +90,11 @@ def _strategy(processes: int) -> "Strategy | str":
 
     if processes == 1:
         return "auto"
+    known = signature(DistributedDataParallel.__init__).parameters
+    sync = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"  # before torch 2.13
+    unsynced: dict[str, Any] = {sync: False}
     if _started():
-        return DDPStrategy(broadcast_buffers=False)
+        return DDPStrategy(**unsynced)
 
     class Together(DDPStrategy):
         """Processes that meet at a file instead of a port."""
@@ -106,7 +111,7 @@ def _strategy(processes: int) -> "Strategy | str":
             where = (Path(self.meeting) / "processes").as_uri()
             dist.init_process_group(backend, init_method=where, rank=self.global_rank, world_size=self.world_size)
 
-    return Together(start_method="fork", broadcast_buffers=False)
+    return Together(start_method="fork", **unsynced)
 
 
 def _precision(wanted: str, accelerator: str) -> Literal["32-true", "bf16-mixed"]:

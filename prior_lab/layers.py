@@ -174,7 +174,7 @@ def recompute(model: nn.Module) -> None:
     """
     for module in model.modules():
         if isinstance(module, TransformerLayer):
-            module.forward = partial(checkpoint, module.forward, use_reentrant=False)  # type: ignore[method-assign]
+            module.forward = partial(checkpoint, module.forward, use_reentrant=False)
 
 
 def position_code(centres: Float[Tensor, "token 2"], width: int) -> Float[Tensor, "token width"]:

@@ -12,6 +12,8 @@ import pytest
 import test_contrastive_training
 import test_training
 import torch
+from nbclient import NotebookClient
+from nbformat.v4 import new_code_cell, new_notebook
 from torch import Generator, Tensor
 from torch import distributed as dist
 from torch.multiprocessing import spawn
@@ -80,14 +82,17 @@ def test_two_processes_have_the_loss_and_gradients_of_one_with_the_joint_batch(
             torch.testing.assert_close(mean, value, atol=1e-5 * max(scale, 1.0), rtol=1e-5, msg=name)
 
 
-def test_a_run_on_two_devices_is_that_on_one(pictures: Path, tmp_path: Path) -> None:
+def test_a_run_on_two_devices_started_from_a_notebook_is_that_on_one(pictures: Path, tmp_path: Path) -> None:
     plan = test_training.tiny(pictures, "prior", "ema-vq")
-    code = (
-        "from prior_lab.tasks import experiment_from_json; from prior_lab.training import train\n"
-        f"train(experiment_from_json({plan.to_json()!r}), {str(tmp_path / 'two')!r}, device='cpu', devices=2)"
-    )
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
-    assert ended.returncode == 0, ended.stderr
+    code = f"""
+import torch, prior_lab
+from prior_lab.tasks import experiment_from_json
+torch.randn(500, 500) @ torch.randn(500, 500)  # its threads do not survive a fork
+prior_lab.train(experiment_from_json({plan.to_json()!r}), {str(tmp_path / "two")!r}, device="cpu", devices=2);
+"""
+    notebook = new_notebook(cells=[new_code_cell(code)])
+    NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+    assert "8/8" in "".join(output.text for output in notebook.cells[0].outputs)  # the bar of the first process
     together = train(plan, tmp_path / "two", progress=False)  # finished: its checkpoint is read
     alone = train(plan, tmp_path / "one", device="cpu", progress=False)
     for shared, single in zip(together.history, alone.history, strict=True):
