@@ -15,6 +15,7 @@ bench`), but only with the plain attention of `layers.py`, and only where the CP
 
 import copy
 import math
+import shutil
 import signal
 import threading
 import time
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
+COMPILERS = ("g++", "clang++", "c++")
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +103,10 @@ def train(
     """
     folder = Path(folder)
     fabric = make_fabric(device, devices, experiment.precision)
+    if compiled and fabric.device.type == "cpu" and not any(map(shutil.which, COMPILERS)):
+        raise InputError(
+            "Compiling for a CPU needs a C++ compiler such as g++; install one, or train without compiled."
+        )
     if experiment.batch_size % fabric.world_size:
         raise InputError(
             f"A batch of {experiment.batch_size} cannot be shared by {fabric.world_size} processes alike; choose a "

@@ -135,6 +135,10 @@ def _compiled(device: torch.device, preset: Callable[..., object], task: str, ba
         config = preset("laptop", ordering=ordering, tokens=tokens)
         step, eager = compiled(Step(config, device, batch=batch)), Step(config, device, batch=batch)
         first = seconds_of(step, device)
+        eager()
+        batch = eager.draw()
+        values = [one.loss(*batch).total.item() for one in (step, eager)]
+        wrong = abs(values[0] / values[1] - 1) > 1e-3
         times = compare(step, eager, device)
         yield Row(
             name=f"{arm} {task}, laptop, batch {step.images}, float32 compiled",
@@ -143,6 +147,7 @@ def _compiled(device: torch.device, preset: Callable[..., object], task: str, ba
             images_per_second=step.images / times.seconds,
             goal=at_least(1.3, times.ratio) if ordering == "prior" else None,
             note=f"compiled in {first:.0f} s",
+            failures=(f"the compiled loss is {values[0]:.5g}, not {values[1]:.5g}",) if wrong else (),
         )
         if tokens == "gaussian":
             compiling[ordering] = step

@@ -63,13 +63,13 @@ class Step:
         self.loss = self._contrastive_loss if contrastive else self._reconstruction_loss
 
     def __call__(self) -> None:
-        loss = self.loss(*self._draw())
+        loss = self.loss(*self.draw())
         self._optimizer.zero_grad()
         loss.total.backward()
         nn.utils.clip_grad_norm_(self._model.parameters(), self._experiment.clip_norm)
         self._optimizer.step()
 
-    def _draw(self) -> tuple[Tensor | Patches, Draws]:
+    def draw(self) -> tuple[Tensor | Patches, Draws]:
         """What the loss is taken of."""
         draws = self._model.ordering.draw(self.images, self._generator)
         if isinstance(self._model, Autoencoder):
