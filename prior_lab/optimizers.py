@@ -92,7 +92,8 @@ class MuonAdamW(Optimizer):
         spreads = torch._foreach_div(squares, [1 - beta2**step for step in done])
         torch._foreach_sqrt_(spreads)
         torch._foreach_add_(spreads, eps)
-        torch._foreach_addcdiv_(parameters, means, spreads, [-group["lr"] / (1 - beta1**step) for step in done])
+        corrected = torch._foreach_div(means, [1 - beta1**step for step in done])
+        torch._foreach_addcdiv_(parameters, corrected, spreads, value=-group["lr"])
 
     def _moment(self, parameter: nn.Parameter, name: str) -> Tensor:
         """A moving average of a parameter's, zero at first."""

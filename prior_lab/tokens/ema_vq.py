@@ -119,12 +119,15 @@ class EMAVQTokens(Tokens):
         shared = tokens // heads
         count, even = batch * shared, batch * shared / codes
         dead = self.counts <= self.dead_below * even
-        place = (torch.arange(codes, device=dead.device) * STRIDE + self.steps) % count
-        by_head = vectors.unflatten(1, (heads, -1)).transpose(0, 1)
-        anew = by_head[
-            :, place // shared, place % shared
-        ]  # for living codes too: which are dead, the device knows alone
-        self.codes.copy_(torch.where(dead[..., None], anew, self.codes))
+        by_head = vectors.unflatten(1, (heads, -1))
+        if dead.device.type == "cpu":
+            head, code = dead.nonzero(as_tuple=True)
+            place = (code * STRIDE + self.steps) % count
+            self.codes[head, code] = by_head[place // shared, head, place % shared]
+        else:  # for living codes too: asking which are dead would wait for the device
+            place = (torch.arange(codes, device=dead.device) * STRIDE + self.steps) % count
+            anew = by_head.transpose(0, 1)[:, place // shared, place % shared]
+            self.codes.copy_(torch.where(dead[..., None], anew, self.codes))
         self.counts.masked_fill_(dead, REVIVED * self.dead_below * even)
         self.revived.add_(dead.sum(dim=-1))
         self.steps.add_(1)

@@ -114,17 +114,15 @@ def compare(
     *,
     rounds: int = 9,
     limit: float = 8.0,
-    warm_up: bool = True,
 ) -> Times:
-    """Time a pair in turn.
+    """Time a pair in turn, after a round of warming up.
 
     Parameters
     ----------
     rounds : at most.
     limit : no round begins after this time [s], but for the first `FEWEST`.
-    warm_up : run both once before.
     """
-    for run in (ours, peer) if warm_up else ():
+    for run in (ours, peer):
         run()
     pairs: list[tuple[float, float]] = []
     start = time.perf_counter()

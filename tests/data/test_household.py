@@ -278,7 +278,7 @@ def test_truncated_altered_and_missing_files_are_told(tmp_path: Path):
 
 
 def test_list_datasets_has_a_line_for_each():
-    names = ["household", "faces", "fashion", "ffhq", "mvimgnet2", "folder"]
+    names = ["household", "faces", "fashion", "ffhq", "mvimgnet2", "folder", "packed"]
     assert [line.split(":")[0] for line in list_datasets()] == names
     assert prior_lab.list_datasets() == list_datasets()
 
