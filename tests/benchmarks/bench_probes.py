@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "probes"))
 from probe_samples import ordered_samples, select
 
 TAXONOMIES, LABELS, CHANNELS = ("coarse", "mid", "fine", "class"), (4, 8, 16, 24), 128
-STRENGTH, NOISE = 2.5, 2.0
+STRENGTH, NOISE = 0.5, 3.0
 WIDTHS = {2**level - 1: CHANNELS * (2**level - 1) for level in range(1, 8)}
 OBJECTIVE, ACCURACY = 1e-3, 0.003 + 1e-9  # largest differences: relative, and of shares
 
