@@ -7,8 +7,10 @@ and talk over the loopback device, so that nothing listens beyond the machine.
 """
 
 import os
+import shutil
 import sys
 import tempfile
+import weakref
 from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -111,7 +113,9 @@ def _strategy(processes: int) -> "Strategy | str":
             where = (Path(self.meeting) / "processes").as_uri()
             dist.init_process_group(backend, init_method=where, rank=self.global_rank, world_size=self.world_size)
 
-    return Together(start_method="fork", **unsynced)
+    strategy = Together(start_method="fork", **unsynced)
+    weakref.finalize(strategy, shutil.rmtree, Together.meeting, ignore_errors=True)
+    return strategy
 
 
 def _precision(wanted: str, accelerator: str) -> Literal["32-true", "bf16-mixed"]:
