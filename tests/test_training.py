@@ -41,11 +41,13 @@ def tiny(pictures: Path, ordering: OrderingName = "prior", tokens: TokenName = "
 
 @pytest.mark.parametrize(("ordering", "tokens"), ARMS)
 def test_training_learns(pictures: Path, tmp_path: Path, ordering: OrderingName, tokens: TokenName) -> None:
-    experiment = replace(tiny(pictures, ordering, tokens), steps=120, batch_size=8, average_decay=0.9)
+    experiment = replace(
+        tiny(pictures, ordering, tokens), steps=120, batch_size=8, validate_every=40, average_decay=0.9
+    )
     trained = train(experiment, tmp_path, progress=False)
     first, last = trained.history[0], trained.history[-1]
     assert last["objective"] < 0.6 * first["objective"]
-    assert last["ssim_7"] > trained.history[1]["ssim_7"]
+    assert last["ssim_7"] > next(record["ssim_7"] for record in trained.history if "ssim_7" in record)
     assert not trained.model.training
 
 

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from prior_lab.probes.spaces import Space
 
-TOLERANCE = 1e-4  # bound on the distance to the optimum's objective, relative to the objective
+TOLERANCE = 1e-6  # bound on the distance to the optimum's objective, relative to the objective
 LIMIT = 500  # iterations
 PAIRS = 20  # that L-BFGS remembers: with 10 weak penalties take a third more iterations, with 40 a tenth fewer
 FLATNESS = 0.3  # share of the slope that may be left where a step ends: 0.9 takes a third more iterations

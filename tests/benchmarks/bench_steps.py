@@ -136,8 +136,8 @@ def _compiled(device: torch.device, preset: Callable[..., object], task: str, ba
         step, eager = compiled(Step(config, device, batch=batch)), Step(config, device, batch=batch)
         first = seconds_of(step, device)
         eager()
-        batch = eager.draw()
-        values = [one.loss(*batch).total.item() for one in (step, eager)]
+        drawn = eager.draw()
+        values = [one.loss(*drawn).total.item() for one in (step, eager)]
         wrong = abs(values[0] / values[1] - 1) > 1e-3
         times = compare(step, eager, device)
         yield Row(

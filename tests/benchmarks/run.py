@@ -3,6 +3,9 @@
 What is compared is timed in turn, pair by pair, in one process; a ratio is the median of the ratios of pairs, the time
 of what stands on the right over the time of what stands on the left. A missed goal is told; a check of correctness that
 fails ends the program with exit code 1.
+
+`notebooks/20_performance.ipynb` shows the results that are kept in `results/`. To renew them, run this with
+`--out tests/benchmarks/results/cpu.json` (or `cuda.json`) on a machine that does nothing else, then the notebook.
 """
 
 import importlib.metadata
@@ -50,7 +53,7 @@ PEERS = {  # packages by the name they are imported by
     "torchmetrics": "torchmetrics",
     "vector_quantize_pytorch": "vector-quantize-pytorch",
 }
-RESULTS = Path(__file__).with_name("results")
+RUNS = Path(__file__).parents[2] / "runs"
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ class Run:
     device: Literal["cpu", "cuda"] = "cpu"
     """What to run on."""
     out: Path | None = None
-    """JSON file; tests/benchmarks/results/DEVICE.json if not given, and none for a choice of benchmarks."""
+    """JSON file; runs/benchmarks-DEVICE.json if not given, and none for a choice of benchmarks."""
     only: tuple[str, ...] = ()
     """Names of the benchmarks to run; all of them if not given."""
 
@@ -78,7 +81,7 @@ class Run:
         seconds = time.perf_counter() - start
         failed = sum(bool(row["failures"]) for row in rows)
         print(f"{len(rows)} rows in {seconds:.0f} s; checks failed in {failed}")
-        out = self.out or (None if self.only else RESULTS / f"{self.device}.json")
+        out = self.out or (None if self.only else RUNS / f"benchmarks-{self.device}.json")
         if out is not None:
             told = {
                 "date": datetime.now(UTC).isoformat(timespec="seconds"),
