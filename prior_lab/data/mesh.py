@@ -142,12 +142,19 @@ def _triangulated(lines: _ObjLines, names: list[str]) -> tuple[Int64[np.ndarray,
 
 def _face_indices(faces: list[bytes], counts: np.ndarray) -> Int64[np.ndarray, "corner 3"]:
     """``a``, ``a/b``, ``a//c`` and ``a/b/c`` corners as rows (a, b, c), 0 where a number is missing."""
-    text = [face.replace(b"//", b"/0/") for face in faces]
-    if all(line.count(b"/") == 2 * count for line, count in zip(text, counts, strict=True)):
-        values = np.fromstring(b" ".join(text).replace(b"/", b" ").decode("ascii"), sep=" ", dtype=np.int64)
-        return values.reshape(-1, 3)
-    corners = [corner.split(b"/") for line in text for corner in line.split()]
-    return np.array([[int(part or 0) for part in corner] + [0] * (3 - len(corner)) for corner in corners])
+    padded = [_padded(face.replace(b"//", b"/0/"), count) for face, count in zip(faces, counts.tolist(), strict=True)]
+    values = np.fromstring(b" ".join(padded).replace(b"/", b" ").decode("ascii"), sep=" ", dtype=np.int64)
+    return values.reshape(-1, 3)
+
+
+def _padded(face: bytes, count: int) -> bytes:
+    """A face whose corners all have three numbers."""
+    slashes = face.count(b"/")
+    if slashes == 2 * count:
+        return face
+    if slashes == 0:
+        return b"/0/0 ".join(face.split()) + b"/0/0"
+    return b" ".join(corner + b"/0" * (2 - corner.count(b"/")) for corner in face.split())
 
 
 @njit(cache=True)

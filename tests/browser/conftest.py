@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from lab import LabNotebook
+    from lab import Jupyter, LabNotebook
     from playwright.sync_api import Browser, Page
 
 HERE = Path(__file__).parent
@@ -65,25 +65,33 @@ def screenshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def explored(chromium: "Browser", tmp_path_factory: pytest.TempPathFactory) -> Iterator[Explored]:
-    """A copy of the notebook, run from top to bottom in JupyterLab."""
-    from lab import LabNotebook, serve
+def jupyter(chromium: "Browser", tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Jupyter]":
+    """The JupyterLab of all tests that have a browser."""
+    from lab import Jupyter, serve
 
-    load = os.getloadavg()[0] / (os.cpu_count() or 1)
     root = tmp_path_factory.mktemp("lab")
     (root / "work").mkdir()
-    shutil.copy(NOTEBOOK, root / "work")
     with serve(root) as address:
-        page = chromium.new_page(viewport={"width": 1280, "height": 1000})
-        problems: list[str] = []
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        notebook = LabNotebook(page, address, NOTEBOOK.name)
-        start = time.monotonic()
-        notebook.run_all()
-        page.wait_for_selector(".pl-explorer[data-painted]", timeout=120_000)
-        seconds = time.monotonic() - start
-        notebook.wait_until_done()
-        page.wait_for_selector(".prior-lab-curves .shapelayer path", timeout=30_000, state="attached")
-        page.evaluate((HERE / "latency.js").read_text("utf-8"))
-        yield Explored(notebook, page, seconds, load, problems)
-        page.close()
+        yield Jupyter(address, root / "work")
+
+
+@pytest.fixture(scope="session")
+def explored(chromium: "Browser", jupyter: "Jupyter") -> Iterator[Explored]:
+    """A copy of the notebook, run from top to bottom in JupyterLab."""
+    from lab import LabNotebook
+
+    load = os.getloadavg()[0] / (os.cpu_count() or 1)
+    shutil.copy(NOTEBOOK, jupyter.folder)
+    page = chromium.new_page(viewport={"width": 1280, "height": 1000})
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    notebook = LabNotebook(page, jupyter.address, NOTEBOOK.name)
+    start = time.monotonic()
+    notebook.run_all()
+    page.wait_for_selector(".pl-explorer[data-painted]", timeout=120_000)
+    seconds = time.monotonic() - start
+    notebook.wait_until_done()
+    page.wait_for_selector(".prior-lab-curves .shapelayer path", timeout=30_000, state="attached")
+    page.evaluate((HERE / "latency.js").read_text("utf-8"))
+    yield Explored(notebook, page, seconds, load, problems)
+    page.close()

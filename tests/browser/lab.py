@@ -8,8 +8,9 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from playwright.sync_api import Page
@@ -23,6 +24,14 @@ CELLS = "[...(window.jupyterapp?.shell?.currentWidget?.content?.model?.cells ?? 
 PENDING = f"{CELLS}.filter((cell) => cell.type === 'code' && cell.executionCount === null).length"
 ERROR = "[data-mime-type='application/vnd.jupyter.error']"
 FAILED = f'document.querySelector("{ERROR}")'
+
+
+@dataclass(frozen=True)
+class Jupyter:
+    """A running JupyterLab: its address, and the folder that it shows."""
+
+    address: str
+    folder: Path
 
 
 @contextmanager
@@ -77,6 +86,14 @@ def _wait_until_up(address: str, server: subprocess.Popen, log: Path, patience: 
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             time.sleep(0.2)
     raise RuntimeError(f"JupyterLab did not come up; its log ends: {log.read_text()[-2000:]}")
+
+
+def write_notebook(path: Path, sources: Iterable[str]) -> None:
+    """Code cells that nobody has run yet."""
+    blank = {"cell_type": "code", "metadata": {}, "execution_count": None, "outputs": []}
+    cells = [{**blank, "id": f"cell{number}", "source": source} for number, source in enumerate(sources)]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    path.write_text(json.dumps({"cells": cells, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}))
 
 
 class LabNotebook:

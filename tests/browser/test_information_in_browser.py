@@ -54,38 +54,22 @@ CUT_OFF = """() => {
 
 
 @pytest.fixture(scope="module")
-def lab(chromium, tmp_path_factory):
+def lab(chromium, jupyter):
     """A notebook that shows the explorer over all test images, and its page."""
-    from lab import LabNotebook, serve
+    from lab import LabNotebook, write_notebook
 
-    cells = [
-        {
-            "cell_type": "code",
-            "id": f"cell{i}",
-            "metadata": {},
-            "execution_count": None,
-            "outputs": [],
-            "source": source,
-        }
-        for i, source in enumerate(CELLS)
-    ]
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    root = tmp_path_factory.mktemp("information")
-    (root / "work").mkdir()
-    text = json.dumps({"cells": cells, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5})
-    (root / "work" / "information.ipynb").write_text(text)
-    with serve(root) as address:
-        page = chromium.new_page(viewport={"width": 1280, "height": 1150})
-        page.set_default_timeout(PATIENCE)
-        page.problems = []
-        page.on("pageerror", lambda error: page.problems.append(str(error)))
-        notebook = LabNotebook(page, address, "information.ipynb")
-        notebook.run_cell("explorer = pl.explore_information")
-        page.wait_for_selector(".pl-information")
-        page.wait_for_selector(".pl-information[data-pictures]")
-        page.evaluate(TIMING)
-        yield notebook
-        page.close()
+    write_notebook(jupyter.folder / "information.ipynb", CELLS)
+    page = chromium.new_page(viewport={"width": 1280, "height": 1150})
+    page.set_default_timeout(PATIENCE)
+    page.problems = []
+    page.on("pageerror", lambda error: page.problems.append(str(error)))
+    notebook = LabNotebook(page, jupyter.address, "information.ipynb")
+    notebook.run_cell("explorer = pl.explore_information")
+    page.wait_for_selector(".pl-information")
+    page.wait_for_selector(".pl-information[data-pictures]")
+    page.evaluate(TIMING)
+    yield notebook
+    page.close()
 
 
 @pytest.fixture

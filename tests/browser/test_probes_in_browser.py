@@ -1,6 +1,5 @@
 """The probe explorer as a person uses it: slide, look around in the map, choose objects, switch levels and arms."""
 
-import json
 import os
 import statistics
 
@@ -77,11 +76,10 @@ def small(ordering):
 
 
 @pytest.fixture(scope="module")
-def work(tmp_path_factory):
-    """A folder with a study of the household's test images, two of whose arms have models, and a notebook."""
-    root = tmp_path_factory.mktemp("probes")
-    (root / "work").mkdir()
-    models = {ordering: probe_specimen.saved(small(ordering), root) for ordering in ("prior", "itd")}
+def study(jupyter, tmp_path_factory):
+    """File with a study of the household's test images, two of whose arms have models."""
+    weights = tmp_path_factory.mktemp("probes")
+    models = {ordering: probe_specimen.saved(small(ordering), weights) for ordering in ("prior", "itd")}
     arms = [
         probe_specimen.Invented(ordering, "gaussian", models.get(ordering, "")) for ordering in ("prior", "itd", "td")
     ]
@@ -89,31 +87,26 @@ def work(tmp_path_factory):
     dataset = prior_lab.load_dataset("household", split="test")
     study = probe_specimen.study(dataset, arms, (1, 3, 7, 15, 31, 63, 127))
     study.attrs["dataset"] = "household"
-    results.save(study, root / "work" / "study.nc")
-    blank = {"cell_type": "code", "metadata": {}, "execution_count": None, "outputs": []}
-    cells = [{**blank, "id": f"cell{number}", "source": source} for number, source in enumerate(CELLS)]
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    text = json.dumps({"cells": cells, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5})
-    (root / "work" / "probes.ipynb").write_text(text)
-    return root
+    results.save(study, jupyter.folder / "study.nc")
+    return jupyter.folder / "study.nc"
 
 
 @pytest.fixture(scope="module")
-def lab(chromium, work):
+def lab(chromium, jupyter, study):
     """The notebook, the explorer's first map on screen."""
-    from lab import LabNotebook, serve
+    from lab import LabNotebook, write_notebook
 
-    with serve(work) as address:
-        page = chromium.new_page(viewport={"width": 1280, "height": 1400})
-        page.set_default_timeout(PATIENCE)
-        page.problems = []
-        page.on("pageerror", lambda error: page.problems.append(str(error)))
-        notebook = LabNotebook(page, address, "probes.ipynb")
-        notebook.run_cell("explorer = pl.explore_probes")
-        page.wait_for_selector(".pl-map[data-moved$='there']")
-        page.evaluate(TIMING)
-        yield notebook
-        page.close()
+    write_notebook(jupyter.folder / "probes.ipynb", CELLS)
+    page = chromium.new_page(viewport={"width": 1280, "height": 1400})
+    page.set_default_timeout(PATIENCE)
+    page.problems = []
+    page.on("pageerror", lambda error: page.problems.append(str(error)))
+    notebook = LabNotebook(page, jupyter.address, "probes.ipynb")
+    notebook.run_cell("explorer = pl.explore_probes")
+    page.wait_for_selector(".pl-map[data-moved$='there']")
+    page.evaluate(TIMING)
+    yield notebook
+    page.close()
 
 
 @pytest.fixture
