@@ -25,8 +25,11 @@ def test_every_model_that_a_bundled_study_names_is_bundled() -> None:
 
 
 @pytest.mark.parametrize("study", [STUDY, CODES])
-def test_a_study_has_every_ordering_of_the_paper_with_every_kind_of_token(study: str) -> None:
-    assert {f"{ordering}-{kind}" for ordering in ("prior", "itd", "td") for kind in KINDS} <= set(pl.load_study(study))
+def test_a_study_has_two_runs_of_every_arm_of_the_paper_and_of_two_more_orderings(study: str) -> None:
+    tree = pl.load_study(study)
+    paper = {f"{ordering}-{kind}" for ordering in ("prior", "itd", "td") for kind in KINDS}
+    assert set(tree.children) == paper | {"matryoshka-gaussian", "prior-without-prediction-gaussian"}
+    assert {arm.sizes["seed"] for arm in tree.children.values()} == {2}
 
 
 def test_a_bundled_model_tells_how_it_was_made() -> None:

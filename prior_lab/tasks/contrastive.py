@@ -16,6 +16,8 @@ nearest neighbours, coarse and class; pixels give 0.38 and 0.21):
   categories in use and NT-Xent at 2.26; 0.1 with batch entropy 3 two thirds and 2.10.
 - Nothing is overfit: after 900 steps of 4e-3 NT-Xent of as many training objects is 1.09 where that of validation is
   1.28. A run of 1,500 steps (4e-3, jitter of 0.2, weight 0.05) came to 1.21.
+- Longer is not better for classes: with 3,600 steps of 1e-2 and Gaussian tokens NT-Xent is 1.07, but linear probes tell
+  0.237 of the classes where 900 steps give 0.253 (on test both 0.191).
 """
 
 from dataclasses import dataclass, field
