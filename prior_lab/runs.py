@@ -27,7 +27,7 @@ from prior_lab.processes import process_rank
 from prior_lab.progress import HiddenTable, ProgressTable, RunLine, progress_table
 from prior_lab.study import MODEL_FILE, FinishedRun, read_run, study_from_runs
 from prior_lab.tasks import Experiment, Record
-from prior_lab.training import NotFiniteError, train
+from prior_lab.training import NotFiniteError, postponed_interrupt, train
 from prior_lab.zoo import save_model
 
 MEASURES = {"ssim": "SSIM", "ntxent": "NT-Xent"}
@@ -244,6 +244,7 @@ class _Study:
         Raises
         ------
         InputError : if a folder holds another run, or some runs could not be finished.
+        KeyboardInterrupt : after Ctrl-C.
         """
         waiting = [name for name, run in self._runs.items() if not _is_finished(run, self._home / name)]
         try:
@@ -279,7 +280,11 @@ class _Study:
 
     def _collect(self, timeout: float) -> None:
         """Wait for runs that end; those that died are begun again."""
-        ended, _ = wait(self._going, timeout=timeout, return_when=FIRST_COMPLETED)
+        with postponed_interrupt() as interrupted:  # safetensors loses one that comes while it opens a file
+            self._show()
+            ended, _ = wait(self._going, timeout=timeout, return_when=FIRST_COMPLETED)
+        if interrupted.is_set():
+            raise KeyboardInterrupt("the study was stopped; run_study again goes on from there")
         for future in ended:
             name = self._going.pop(future)
             self._permits.pop(name).unlink(missing_ok=True)
@@ -291,7 +296,6 @@ class _Study:
                 self._submit(name)
             elif error is not None:
                 self._errors[name] = error
-        self._show()
 
     def _saw(self, name: str, history: list[Record]) -> None:
         self._histories[name] = history

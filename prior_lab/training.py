@@ -156,7 +156,7 @@ def _train(
     first, before = state.step, state.history[-1]["seconds"] if state.history else 0.0
     finite = torch.ones((), dtype=torch.bool, device=fabric.device)
     bar = bars(total=experiment.steps, initial=first, unit="step", disable=not progress)
-    with _postponed_interrupt() as interrupted, bar:
+    with postponed_interrupt() as interrupted, bar:
         clock = time.perf_counter()
         while state.step < experiment.steps:
             loss = _step(fabric, model, state, task, experiment)
@@ -276,7 +276,7 @@ def _validate(model: OrderedModel, task: Task[Any]) -> tuple[Record, list[str]]:
 
 
 @contextmanager
-def _postponed_interrupt() -> Iterator[threading.Event]:
+def postponed_interrupt() -> Iterator[threading.Event]:
     """Ctrl-C sets the event instead of raising at once; elsewhere than in the main thread nothing is changed."""
     event = threading.Event()
     if threading.current_thread() is not threading.main_thread():
