@@ -82,5 +82,6 @@ def _against_information(
         )  # fmt: skip
     figure.update_xaxes(type="log", title_text="information in the prefix [bit]", dtick=1)
     figure.update_yaxes(title_text=title)
-    figure.update_layout(hovermode="closest", height=440)
+    room = 400 + 20 * len(arms)  # a line each for the legend, where the window is narrow
+    figure.update_layout(hovermode="closest", height=room, legend={"y": -0.2, "yanchor": "top"})
     return figure
