@@ -20,7 +20,7 @@ from prior_lab.files import replacing
 from prior_lab.models import OrderedModel
 from prior_lab.tasks import Record
 
-FORMAT = "prior-lab/checkpoint/1"
+FORMAT = "prior-lab/checkpoint/2"
 KEPT = 2
 
 
@@ -93,7 +93,10 @@ def restore_checkpoint(state: TrainingState, experiment: str, folder: Path) -> b
         state.step, state.history = int(header["step"]), json.loads(header["history"])
         return True
     if found:
-        raise InputError(f"None of the {len(found)} checkpoints in {folder} can be read; move them away to start anew.")
+        raise InputError(
+            f"None of the {len(found)} checkpoints in {folder} can be read by this version; move them away "
+            "to start anew."
+        )
     return False
 
 

@@ -9,8 +9,9 @@ and 0.796 with Muon at 4e-3, 0.690 and 0.737 at 2e-3, 0.685 and 0.730 with AdamW
 `torch.optim.Muon` takes no stacked matrices (those of `GroupedLinear`), hence this one.
 """
 
+import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -25,6 +26,10 @@ ITERATIONS = 5
 class MuonAdamW(Optimizer):
     """Muon for stacked matrices, AdamW without weight decay for every other parameter.
 
+    Gradients of alike parameters are put together, and so lie their moments, in the state of the first: a few large
+    operations instead of ten for each of some hundred parameters. Clipping and update of PRIOR's laptop preset take 74
+    ms on two CPU cores where they took 103; what is left are the products of Newton-Schulz.
+
     Parameters
     ----------
     matrices : parameters [group, rows, columns].
@@ -33,6 +38,7 @@ class MuonAdamW(Optimizer):
     momentum : of Muon (Nesterov's).
     betas, eps : of AdamW.
     weight_decay : of the matrices.
+    clip_norm : longer gradients (all parameters together) are scaled to this length.
     """
 
     def __init__(
@@ -45,62 +51,61 @@ class MuonAdamW(Optimizer):
         betas: tuple[float, float] = (0.9, 0.99),
         eps: float = 1e-8,
         weight_decay: float = 0.01,
+        clip_norm: float = math.inf,
     ) -> None:
-        super().__init__(
-            [
-                {"params": list(matrices), "muon": True, "momentum": momentum, "weight_decay": weight_decay},
-                {"params": list(others), "muon": False, "betas": betas, "eps": eps},
-            ],
-            {"lr": lr},
-        )
+        alike = defaultdict(list)
+        for matrix in matrices:
+            alike[matrix.shape[1:]].append(matrix)
+        muon = [{"params": stack, "momentum": momentum, "weight_decay": weight_decay} for stack in alike.values()]
+        adamw = [{"params": rest, "betas": betas, "eps": eps}] if (rest := list(others)) else []
+        super().__init__(muon + adamw, {"lr": lr})
+        self._clip_norm = clip_norm
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """One update from the gradients."""
-        matrices, others = self.param_groups
-        self._muon(matrices)
-        self._adamw(others)
+        """One update from the gradients; a parameter without one counts as having zeros."""
+        gradients = [_joined(group) for group in self.param_groups]
+        if self._clip_norm < math.inf:
+            length = torch.stack([gradient.norm() for gradient in gradients]).norm()
+            torch._foreach_mul_(gradients, (self._clip_norm / (length + 1e-6)).clamp_max(1.0))
+        for group, gradient in zip(self.param_groups, gradients, strict=True):
+            (self._adamw if "betas" in group else self._muon)(group, gradient)
 
-    def _muon(self, group: dict[str, Any]) -> None:
-        alike = defaultdict(list)
-        for parameter in group["params"]:
-            if parameter.grad is not None:
-                alike[parameter.shape[1:]].append(parameter)
-        for (rows, columns), parameters in alike.items():
-            gradients = [parameter.grad for parameter in parameters]
-            momenta = [self._moment(parameter, "momentum") for parameter in parameters]
-            torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
-            updates = torch._foreach_lerp(gradients, momenta, group["momentum"])
-            moves = orthogonalise(torch.cat(updates)).split([len(update) for update in updates])
-            size = 0.2 * max(rows, columns) ** 0.5  # root mean square of an update like AdamW's
-            torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
-            torch._foreach_add_(parameters, list(moves), alpha=-group["lr"] * size)
+    def _muon(self, group: dict[str, Any], gradient: Float[Tensor, "group rows columns"]) -> None:
+        momentum = self._moment(group, "momentum", gradient)
+        momentum.lerp_(gradient, 1 - group["momentum"])
+        size = 0.2 * max(gradient.shape[1:]) ** 0.5  # root mean square of an update like AdamW's
+        moves = orthogonalise(gradient.lerp_(momentum, group["momentum"])).mul_(-group["lr"] * size)
+        torch._foreach_mul_(group["params"], 1 - group["lr"] * group["weight_decay"])
+        torch._foreach_add_(group["params"], moves.split([len(parameter) for parameter in group["params"]]))
 
-    def _adamw(self, group: dict[str, Any]) -> None:
-        (beta1, beta2), eps = group["betas"], group["eps"]
-        parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
-        if not parameters:
-            return
-        gradients = [parameter.grad for parameter in parameters]
-        means, squares = ([self._moment(parameter, name) for parameter in parameters] for name in ("mean", "square"))
-        steps = [self.state[parameter].setdefault("step", torch.zeros(())) for parameter in parameters]
-        torch._foreach_add_(steps, 1)
-        done = [step.item() for step in steps]  # counted on the CPU: nothing waits for the device
-        torch._foreach_lerp_(means, gradients, 1 - beta1)
-        torch._foreach_mul_(squares, beta2)
-        torch._foreach_addcmul_(squares, gradients, gradients, 1 - beta2)
-        spreads = torch._foreach_div(squares, [1 - beta2**step for step in done])
-        torch._foreach_sqrt_(spreads)
-        torch._foreach_add_(spreads, eps)
-        corrected = torch._foreach_div(means, [1 - beta1**step for step in done])
-        torch._foreach_addcdiv_(parameters, corrected, spreads, value=-group["lr"])
+    def _adamw(self, group: dict[str, Any], gradient: Float[Tensor, "element"]) -> None:
+        beta1, beta2 = group["betas"]
+        mean, square = self._moment(group, "mean", gradient), self._moment(group, "square", gradient)
+        count = self.state[group["params"][0]].setdefault("step", torch.zeros(()))
+        count += 1
+        done = count.item()  # counted on the CPU: nothing waits for the device
+        mean.lerp_(gradient, 1 - beta1)
+        square.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
+        spread = (square / (1 - beta2**done)).sqrt_().add_(group["eps"])
+        moves = (mean / spread).mul_(-group["lr"] / (1 - beta1**done))
+        parts = moves.split([parameter.numel() for parameter in group["params"]])
+        views = [part.view_as(parameter) for part, parameter in zip(parts, group["params"], strict=True)]
+        torch._foreach_add_(group["params"], views)
 
-    def _moment(self, parameter: nn.Parameter, name: str) -> Tensor:
-        """A moving average of a parameter's, zero at first."""
-        state = self.state[parameter]
+    def _moment(self, group: dict[str, Any], name: str, gradient: Tensor) -> Tensor:
+        """A moving average for a group, zero at first."""
+        state = self.state[group["params"][0]]
         if name not in state:
-            state[name] = torch.zeros_like(parameter)
+            state[name] = torch.zeros_like(gradient)
         return state[name]
+
+
+def _joined(group: dict[str, Any]) -> Tensor:
+    """The gradients of a group: stacks of matrices one behind the other, other parameters as one vector."""
+    parameters: Sequence[nn.Parameter] = group["params"]
+    gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+    return torch.cat([gradient.flatten() for gradient in gradients] if "betas" in group else gradients)
 
 
 def orthogonalise(matrices: Float[Tensor, "group rows columns"]) -> Float[Tensor, "group rows columns"]:

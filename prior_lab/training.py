@@ -222,13 +222,24 @@ def _start(experiment: Experiment, device: torch.device) -> TrainingState:
         torch.manual_seed(experiment.seed)
         model = experiment.build()
     model.to(device)
-    matrices = [layer.weight for layer in model.modules() if isinstance(layer, GroupedLinear)]
-    chosen = {id(parameter) for parameter in matrices}
-    others = [parameter for parameter in model.parameters() if id(parameter) not in chosen]
-    optimizer = MuonAdamW(matrices, others, lr=experiment.learning_rate, weight_decay=experiment.weight_decay)
+    optimizer = make_optimizer(model, experiment)
     generator = Generator(device).manual_seed(experiment.seed)
     average = copy.deepcopy(model).requires_grad_(False).eval()  # validating it must not move its codebooks
     return TrainingState(model, average, optimizer, generator, step=0, history=[])
+
+
+def make_optimizer(model: OrderedModel, experiment: Experiment) -> MuonAdamW:
+    """What moves the parameters of a model: Muon those of its linear maps, AdamW the rest."""
+    matrices = [layer.weight for layer in model.modules() if isinstance(layer, GroupedLinear)]
+    chosen = {id(parameter) for parameter in matrices}
+    others = [parameter for parameter in model.parameters() if id(parameter) not in chosen]
+    return MuonAdamW(
+        matrices,
+        others,
+        lr=experiment.learning_rate,
+        weight_decay=experiment.weight_decay,
+        clip_norm=experiment.clip_norm,
+    )
 
 
 def _step(
@@ -244,7 +255,6 @@ def _step(
     loss = task.loss(model, batch, experiment.regulariser_weight * rate_warm)
     state.optimizer.zero_grad()
     fabric.backward(loss.total)
-    torch.nn.utils.clip_grad_norm_(state.model.parameters(), experiment.clip_norm)
     state.optimizer.step()
     decay = min(experiment.average_decay, (state.step + 1) / (state.step + 10))
     with torch.no_grad():

@@ -66,3 +66,20 @@ def test_it_finds_a_linear_map(generator: torch.Generator) -> None:
         error().backward()
         optimizer.step()
     assert error().item() < 1e-3 * first
+
+
+def test_long_gradients_of_all_parameters_are_clipped_together(generator: torch.Generator) -> None:
+    shapes = [(2, 8, 16), (1, 16, 8), (3, 8, 16), (40,), (1, 1, 5)]
+    start = [torch.randn(shape, generator=generator) for shape in shapes]
+    gradients = [torch.randn(shape, generator=generator) for shape in shapes]
+    clipped, given = ([nn.Parameter(value.clone()) for value in start] for _ in range(2))
+    inside = MuonAdamW(clipped[:3], clipped[3:], lr=0.1, clip_norm=0.5)
+    outside = MuonAdamW(given[:3], given[3:], lr=0.1)
+    for strength in (1.0, 0.01, 3.0):
+        for parameter, gradient in zip(clipped + given, gradients + gradients, strict=True):
+            parameter.grad = strength * gradient
+        nn.utils.clip_grad_norm_(given, 0.5)
+        inside.step()
+        outside.step()
+    for mine, theirs in zip(clipped, given, strict=True):
+        torch.testing.assert_close(mine.detach(), theirs.detach(), atol=1e-5, rtol=1e-5)

@@ -3,26 +3,25 @@
 from collections.abc import Iterator
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from prior_lab.data.dataset import centred_prompt
 from prior_lab.encoders import Patches
-from prior_lab.layers import GroupedLinear
 from prior_lab.models import Autoencoder, AutoencoderConfig, ContrastiveConfig, ContrastiveModel
 from prior_lab.objectives import Loss, absolute_errors, nt_xent, total_loss
-from prior_lab.optimizers import MuonAdamW
 from prior_lab.orderings import LABELS, Draws, OrderingName
 from prior_lab.tasks import ContrastiveExperiment, Experiment, ReconstructionExperiment
 from prior_lab.tokens import TokenName
+from prior_lab.training import make_optimizer
 
 ORDERINGS: tuple[OrderingName, ...] = ("td", "itd", "prior")
 TOKENS: tuple[TokenName, ...] = ("gaussian", "categorical", "ema-vq")
 
 
 class Step:
-    """Forward pass, loss, backward pass, clipping, MuonAdamW; a call is one step.
+    """Forward pass, loss, backward pass, clipping and update; a call is one step.
 
     Parameters
     ----------
@@ -51,10 +50,7 @@ class Step:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             self._model = self._experiment.build().to(device)
-        matrices = [layer.weight for layer in self._model.modules() if isinstance(layer, GroupedLinear)]
-        chosen = {id(parameter) for parameter in matrices}
-        others = [parameter for parameter in self._model.parameters() if id(parameter) not in chosen]
-        self._optimizer = MuonAdamW(matrices, others, lr=self._experiment.learning_rate)
+        self._optimizer = make_optimizer(self._model, self._experiment)
         self._generator = Generator(device).manual_seed(0)
         side = config.image_size
         shape = (self.images, 3, side, side)
@@ -66,7 +62,6 @@ class Step:
         loss = self.loss(*self.draw())
         self._optimizer.zero_grad()
         loss.total.backward()
-        nn.utils.clip_grad_norm_(self._model.parameters(), self._experiment.clip_norm)
         self._optimizer.step()
 
     def draw(self) -> tuple[Tensor | Patches, Draws]:
