@@ -22,6 +22,7 @@ from typing import Any, Literal
 
 import torch
 import tyro
+from bench_data import reading
 from bench_information import information
 from bench_layers import layers
 from bench_objectives import contrastive_loss, similarity
@@ -41,6 +42,7 @@ BENCHMARKS: dict[str, Callable[[torch.device], Iterator[Row]]] = {
     "information": information,
     "probes": probes,
     "memory": memory,
+    "reading": reading,
     "rate": rate,
     "scaling": scaling,
     "contrastive": contrastive,

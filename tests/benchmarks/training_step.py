@@ -31,6 +31,7 @@ class Step:
 
     Attributes
     ----------
+    model, generator : what learns, and what draws for it.
     images : seen in one step.
     loss : forward pass and loss, which is what `compiled` compiles.
     """
@@ -49,40 +50,44 @@ class Step:
         self.images = 2 * batch if contrastive else batch
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            self._model = self._experiment.build().to(device)
-        self._optimizer = make_optimizer(self._model, self._experiment)
-        self._generator = Generator(device).manual_seed(0)
+            self.model = self._experiment.build().to(device)
+        self._optimizer = make_optimizer(self.model, self._experiment)
+        self.generator = Generator(device).manual_seed(0)
         side = config.image_size
         shape = (self.images, 3, side, side)
-        self._pixels = torch.randint(256, shape, generator=self._generator, dtype=torch.uint8, device=device)
+        self._pixels = torch.randint(256, shape, generator=self.generator, dtype=torch.uint8, device=device)
         self._prompts = centred_prompt(side, side).to(device).expand(self.images, -1)
         self.loss = self._contrastive_loss if contrastive else self._reconstruction_loss
 
     def __call__(self) -> None:
-        loss = self.loss(*self.draw())
+        self.learn(*self.draw())
+
+    def learn(self, seen: Tensor | Patches, draws: Draws) -> None:
+        """One step from what `draw`, or a task, has drawn."""
+        loss = self.loss(seen, draws)
         self._optimizer.zero_grad()
         loss.total.backward()
         self._optimizer.step()
 
     def draw(self) -> tuple[Tensor | Patches, Draws]:
         """What the loss is taken of."""
-        draws = self._model.ordering.draw(self.images, self._generator)
-        if isinstance(self._model, Autoencoder):
+        draws = self.model.ordering.draw(self.images, self.generator)
+        if isinstance(self.model, Autoencoder):
             return self._pixels.float() / 255, draws
-        assert isinstance(self._model, ContrastiveModel)
+        assert isinstance(self.model, ContrastiveModel)
         assert isinstance(self._experiment, ContrastiveExperiment)
-        views = self._experiment.augmentation(self._pixels, self._prompts, self._generator)
-        return self._model.encoder.look(*views, self._generator), draws
+        views = self._experiment.augmentation(self._pixels, self._prompts, self.generator)
+        return self.model.encoder.look(*views, self.generator), draws
 
     def _reconstruction_loss(self, images: Tensor, draws: Draws) -> Loss:
         with self._autocast():
-            reconstructions, code = self._model(images, draws)
+            reconstructions, code = self.model(images, draws)
         return total_loss(absolute_errors(images, reconstructions), code, **self._weights())
 
     def _contrastive_loss(self, patches: Patches, draws: Draws) -> Loss:
         assert isinstance(self._experiment, ContrastiveExperiment)
         with self._autocast():
-            projections, code = self._model(patches, draws)
+            projections, code = self.model(patches, draws)
         temperature = self._experiment.temperature
         heads = [nt_xent(head.unflatten(0, (-1, self.images)), temperature).mean() for head in projections]
         return total_loss(torch.stack(heads), code, **self._weights())
