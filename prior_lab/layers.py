@@ -29,7 +29,13 @@ class GroupedLinear(nn.Module):
     def forward(self, x: Float[Tensor, "group *axes width_in"]) -> Float[Tensor, "group *axes width_out"]:
         """Every group through its own map."""
         weight, bias = _leading(self.weight, x.shape[0]), _leading(self.bias, x.shape[0])
-        return torch.baddbmm(bias, x.flatten(1, -2), weight).unflatten(1, x.shape[1:-1])
+        rows = x.flatten(1, -2)
+        if torch.compiler.is_compiling():  # a sum of its own becomes part of the kernel after it
+            product = torch.bmm(rows, weight)
+            product = product + bias.to(product.dtype)
+        else:
+            product = torch.baddbmm(bias, rows, weight)
+        return product.unflatten(1, x.shape[1:-1])
 
 
 class GroupedNorm(nn.Module):
