@@ -19,7 +19,7 @@ from torch import Tensor
 
 from prior_lab.errors import InputError
 from prior_lab.probes.samples import Samples, accuracy_table, check_splits, correct, nested_widths, object_means
-from prior_lab.probes.solver import LIMIT, Fit, Targets, minimise
+from prior_lab.probes.solver import Fit, Targets, minimise
 from prior_lab.probes.spaces import Space, nested_spaces
 
 PATH = (1e-2, 1e-3, 1e-4, 1e-5)  # strengths per column: what suits a budget grows with its width
@@ -87,7 +87,7 @@ def linear_probes(
 
     Warns
     -----
-    RuntimeWarning : if a probe is not at its optimum after `prior_lab.probes.solver.LIMIT` iterations.
+    RuntimeWarning : if a probe's objective may be more than `prior_lab.probes.solver.ROUNDING` above its minimum.
     """
     splits = {"training": train, "validation": validation, "test": test}
     check_splits(splits, taxonomies)
@@ -168,8 +168,8 @@ def _follow(
             fit.retune(space, change)
         for fit in minimise(space, fits):
             warnings.warn(
-                f"The probe of {fit.targets.name} with a penalty of strength {strength:.3g} is not at its optimum "
-                f"after {LIMIT} iterations; its objective may be {fit.excess(space):.1%} too high.",
+                f"The probe of {fit.targets.name} with a penalty of strength {strength:.3g} is not at its "
+                f"optimum; its objective may be {fit.excess(space):.2%} too high.",
                 RuntimeWarning,
                 stacklevel=2,
             )

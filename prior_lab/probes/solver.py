@@ -22,6 +22,7 @@ from torch import Tensor
 from prior_lab.probes.spaces import Space
 
 TOLERANCE = 1e-6  # bound on the distance to the optimum's objective, relative to the objective
+ROUNDING = 1e-4  # such a bound that a fit may end at without a warning, where float32 tells no better
 LIMIT = 500  # iterations
 PAIRS = 20  # that L-BFGS remembers: with 10 weak penalties take a third more iterations, with 40 a tenth fewer
 FLATNESS = 0.3  # share of the slope that may be left where a step ends: 0.9 takes a third more iterations
@@ -76,6 +77,10 @@ class Memory:
             place, self._oldest = self._oldest, (self._oldest + 1) % PAIRS
         self._steps[place], self._changes[place] = step, change
         self._products[: self._count, place] = self._images @ change.flatten()
+
+    def __len__(self) -> int:
+        """Pairs that are remembered."""
+        return self._count
 
     def forget(self) -> None:
         """Start anew."""
@@ -135,6 +140,7 @@ class Fit:
     vector : the solution so far, as its space holds it.
     residual : gradient of the loss by the logits.
     gradient : of the objective.
+    stuck : rounding hides every way down.
     """
 
     def __init__(self, targets: Targets, space: Space) -> None:
@@ -147,6 +153,7 @@ class Fit:
         self._loss, self._square = loss.item(), 0.0
         self._step: Float32[Tensor, "part label entry"] | None = None
         self._length, self._gain, self._enough = 1.0, math.inf, TOLERANCE
+        self.stuck = False
 
     def objective(self, space: Space) -> float:
         """Mean cross-entropy and penalty [nat]."""
@@ -161,6 +168,7 @@ class Fit:
         self.memory.retune(space, by)
         self.gradient = torch.add(self.gradient, space.penalised(self.vector[0]), alpha=by)
         self._step, self._gain, self._enough = None, math.inf, TOLERANCE
+        self.stuck = False
 
     def arrived(self, space: Space) -> bool:
         """Whether the optimum is near for sure.
@@ -186,6 +194,7 @@ class Fit:
         inners = torch.stack([slope, space.inner(self.vector, direction), space.inner(direction, direction)])
         start, along, square = inners.tolist()
         if start >= 0:  # rounding: either this is the optimum, or the preconditioner alone will find a way
+            self.stuck = not len(self.memory)
             self.memory.forget()
             self._step, self._gain = None, 0.0
             return
@@ -223,9 +232,9 @@ def minimise(space: Space, fits: Sequence[Fit]) -> list[Fit]:
 
     Returns
     -------
-    Those that are not there after `LIMIT` iterations.
+    Those that are not there, by more than `ROUNDING`, after `LIMIT` iterations or where rounding ends their way.
     """
-    moving = list(fits)
+    moving, ended = list(fits), []
     for _ in range(LIMIT):
         counts = [len(fit.targets.labels) for fit in moving]
         reduced, taken = zip(*[fit.memory.reduce(fit.gradient) for fit in moving], strict=True)
@@ -239,9 +248,11 @@ def minimise(space: Space, fits: Sequence[Fit]) -> list[Fit]:
         for fit, gradient in zip(moving, gradients, strict=True):
             fit.turn(gradient)
         moving = [fit for fit in moving if not fit.arrived(space)]
+        ended += [fit for fit in moving if fit.stuck]
+        moving = [fit for fit in moving if not fit.stuck]
         if not moving:
             break
-    return moving
+    return [fit for fit in moving + ended if fit.excess(space) > ROUNDING]
 
 
 def flat_point(slope_at: Callable[[float], float], start: float, length: float) -> tuple[float, float]:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from prior_lab.probes import Samples, linear, linear_probes
 from prior_lab.probes.linear import PATH, Probe, fit_probes, standardise
-from prior_lab.probes.solver import FLATNESS, TOLERANCE, Targets, flat_point
+from prior_lab.probes.solver import FLATNESS, LIMIT, TOLERANCE, Fit, Targets, flat_point
 from prior_lab.probes.spaces import Dual, Primal, nested_spaces
 from prior_lab.results import bootstrap_interval
 
@@ -142,6 +142,24 @@ def test_a_probe_that_takes_too_long_is_warned_of(monkeypatch, splits):
         RuntimeWarning, match=r"The probe of (coarse|fine) with a penalty of strength 0.01 is not at its"
     ):
         solve(splits[0], 72, [0.01])
+
+
+@pytest.mark.filterwarnings("ignore:The probe of colour:RuntimeWarning")
+@pytest.mark.parametrize("seed", [36, 66, 121])
+def test_columns_so_alike_that_rounding_ends_the_way_do_not_use_up_all_iterations(monkeypatch, seed):
+    walked, walk = [], Fit.walk
+    monkeypatch.setattr(Fit, "walk", lambda *arguments: (walked.append(1), walk(*arguments)))
+    draw, count = torch.Generator().manual_seed(seed), 63
+    labels = torch.randint(2, (count,), generator=draw)
+    columns = torch.randn(count, 4, generator=draw) @ torch.randn(4, 96, generator=draw)
+    columns = columns + 0.001 * torch.randn(count, 96, generator=draw) + 0.3 * labels[:, None]
+    features, strengths = standardise([columns])[0], [1.0, 0.1, 0.01, 0.00096]
+    targets = Targets("colour", labels.unique(), labels, torch.full((count,), 1 / count))
+    for (probe,) in next(fit_probes(features, [targets], [96], [strengths])):
+        best = oracle(features, labels, probe.strength)
+        mine, theirs = (objective(one, features, labels)[0] for one in (probe, best))
+        assert mine <= theirs * 1.001
+    assert len(walked) < LIMIT
 
 
 def test_two_labels_are_what_scikit_learn_solves_with_twice_the_c(splits):
