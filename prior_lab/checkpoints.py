@@ -11,12 +11,11 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Generator, Tensor
 from torch.optim import Optimizer
 
 from prior_lab.errors import InputError
-from prior_lab.files import replacing
+from prior_lab.files import reason, replacing, write_tensors
 from prior_lab.models import OrderedModel
 from prior_lab.tasks import Record
 
@@ -56,11 +55,11 @@ def save_checkpoint(state: TrainingState, experiment: str, folder: Path) -> Path
     }
     try:
         with replacing(path) as temporary:
-            save_file(_tensors(state), temporary, metadata=header)
-    except (OSError, SafetensorError) as error:
+            write_tensors(temporary, _tensors(state), header)
+    except OSError as error:
         raise InputError(
-            f"The checkpoint of step {state.step} cannot be written to {folder} ({error}); the last one before it is "
-            "kept. Make room, then train again to go on from there."
+            f"The checkpoint of step {state.step} cannot be written to {folder} ({reason(error)}); the one before it "
+            "is kept. Make room, then train again to go on from there."
         ) from error
     for old in checkpoints(folder)[:-KEPT]:
         old.unlink()

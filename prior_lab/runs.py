@@ -5,7 +5,6 @@ but a run's last record comes back. The module is not named after the function, 
 """
 
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
@@ -19,9 +18,9 @@ import xarray as xr
 from safetensors import SafetensorError
 
 from prior_lab import results
-from prior_lab.checkpoints import difference, read_history
+from prior_lab.checkpoints import checkpoints, difference, read_history
 from prior_lab.errors import InputError
-from prior_lab.files import held
+from prior_lab.files import as_path, held, name_for_file, part_beside
 from prior_lab.hardware import DeviceName
 from prior_lab.processes import process_rank
 from prior_lab.progress import HiddenTable, ProgressTable, RunLine, progress_table
@@ -82,9 +81,15 @@ def run_experiment(
 
     Raises
     ------
-    InputError, NotFiniteError, KeyboardInterrupt : as `train`; InputError also if a weight is too large for half
-        precision.
+    InputError, NotFiniteError, KeyboardInterrupt : as `train`; InputError also if the folder holds the model of another
+        experiment, or a finished model without checkpoints, or a weight is too large for half precision.
     """
+    folder = as_path(folder, "a run's folder")
+    if _is_finished(experiment, folder) and not checkpoints(folder):
+        raise InputError(
+            f"{folder} holds the finished model of this run, but none of its checkpoints; load_model reads the model; "
+            "to train again, choose another folder."
+        )
     trained = train(
         experiment,
         folder,
@@ -136,13 +141,14 @@ def run_study(
     Raises
     ------
     InputError : before anything is trained, if the experiments do not make one study, two have the same name, a folder
-        holds another run, or another process runs a study there; after all other runs have finished, if some did not,
-        naming them.
+        holds another run, the name cannot be that of a file, or another process runs a study there; after all other
+        runs have finished, if some did not, naming them.
     KeyboardInterrupt : after Ctrl-C.
     """
     if retries < 0:
         raise InputError(f"retries is {retries}; it must not be negative.")
-    runs, home = _named(experiments), Path(folder).resolve()
+    name_for_file(name, "The study")
+    runs, home = _named(experiments), as_path(folder, "a study's folder").resolve()
     with held(home):
         table = progress_table(len(runs)) if progress else HiddenTable()
         _Study(runs, home, executor or _ThisProcess(), table, device=device, retries=retries).run()
@@ -155,7 +161,7 @@ def _named(experiments: Sequence[Experiment]) -> dict[str, Experiment]:
         raise InputError("A study needs at least one experiment.")
     first, runs, arms = experiments[0], dict[str, Experiment](), dict[tuple[str, str], str]()
     for experiment in experiments:
-        name = run_name(experiment)
+        name = name_for_file(run_name(experiment), "A run")
         if name in runs:
             raise InputError(f"Two experiments are both the run {name}; give each another ordering, tokens or seed.")
         if (experiment.task, experiment.data, experiment.path) != (first.task, first.data, first.path):
@@ -263,7 +269,7 @@ class _Study:
             raise InputError(self._failures()) from next(iter(self._errors.values()))
 
     def _submit(self, name: str) -> None:
-        permit = self._permits[name] = self._home / f".{time.time_ns()}.{name}"  # `held` removes what a dead study left
+        permit = self._permits[name] = part_beside(self._home / name)  # `held` removes what a dead study left
         permit.touch()
         self._attempts[name] += 1
         experiment, folder = self._runs[name], self._home / name

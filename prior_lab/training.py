@@ -35,7 +35,7 @@ from torch import Generator, Tensor
 from prior_lab.checkpoints import TrainingState, restore_checkpoint, save_checkpoint
 from prior_lab.effective_information import encode_images, health, warnings
 from prior_lab.errors import InputError
-from prior_lab.files import held
+from prior_lab.files import as_path, held
 from prior_lab.hardware import DeviceName, make_fabric
 from prior_lab.layers import GroupedLinear, recompute
 from prior_lab.models import OrderedModel
@@ -101,7 +101,7 @@ def train(
     NotFiniteError : if the loss becomes NaN or infinite; the last good checkpoint is kept.
     KeyboardInterrupt : after Ctrl-C, once the step is finished and a checkpoint is written.
     """
-    folder = Path(folder)
+    folder = as_path(folder, "a run's folder")
     fabric = make_fabric(device, devices, experiment.precision)
     if compiled and fabric.device.type == "cpu" and not any(map(shutil.which, COMPILERS)):
         raise InputError(

@@ -13,11 +13,11 @@ from typing import Literal
 import torch
 import xarray as xr
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from prior_lab import results
 from prior_lab.errors import InputError
-from prior_lab.files import replacing, sha256
+from prior_lab.files import replacing, require_file, require_writable, sha256, write_tensors, writing
 from prior_lab.models import Autoencoder, AutoencoderConfig, ContrastiveConfig, ContrastiveModel, OrderedModel
 
 BUNDLED = Path(__file__).parent / "bundled"
@@ -122,10 +122,9 @@ def save_model(model: OrderedModel, path: str | Path, *, config: str, command: s
 
     Raises
     ------
-    InputError : if a weight is not finite in half precision, or the path has another ending.
+    InputError : if a weight is not finite in half precision, the path has another ending, or it cannot be written.
     """
-    if Path(path).suffix != ".safetensors":
-        raise InputError(f"A model file ends in .safetensors; {str(path)!r} does not.")
+    require_writable(path, ".safetensors")
     halves = {}
     for key, weight in model.state_dict().items():
         dtype = torch.float16 if weight.is_floating_point() else weight.dtype
@@ -134,8 +133,8 @@ def save_model(model: OrderedModel, path: str | Path, *, config: str, command: s
             raise InputError(f"The weight {key} is not finite in half precision; the model is not saved.")
     kind = next(name for name, kind in FORMATS.items() if isinstance(model, kind))
     metadata = {"format": kind, "model": model.config.to_json(), "config": config, "command": command}
-    with replacing(Path(path)) as temporary:
-        save_file(halves, temporary, metadata)
+    with writing(path) as temporary:
+        write_tensors(temporary, halves, metadata)
 
 
 def load_study(name: str | Path) -> xr.DataTree:
@@ -191,9 +190,7 @@ def _index() -> dict[str, dict[str, dict[str, str | int]]]:
 def _model_path(name: str | Path) -> Path:
     if not str(name).endswith(".safetensors"):
         return _bundled("models", str(name))
-    if not Path(name).is_file():
-        raise InputError(f"There is no model file {str(name)!r}.")
-    return Path(name)
+    return require_file(name, "model file")
 
 
 def _bundled(kind: Kind, name: str) -> Path:

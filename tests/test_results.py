@@ -163,20 +163,6 @@ def test_files_that_are_no_results_are_told_in_a_sentence(study, tmp_path):
         results.load(tmp_path / "other.nc")
 
 
-def test_a_failed_write_leaves_the_old_file_and_nothing_else(study, tmp_path, monkeypatch):
-    path = tmp_path / "study.nc"
-    path.write_text("old")
-
-    def full_disk(self, temporary, **how):
-        temporary.write_text("half")
-        raise OSError("No space left on device")
-
-    monkeypatch.setattr(xr.DataTree, "to_netcdf", full_disk)
-    with pytest.raises(OSError, match="No space left"):
-        results.save(study, path)
-    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("study.nc", "old")]
-
-
 def test_provenance_tells_code_and_machine(tmp_path):
     origin = results.provenance()
     assert json.loads(origin.versions).keys() >= {"python", "torch", "prior-lab"}

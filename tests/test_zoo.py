@@ -91,7 +91,7 @@ def test_weights_that_half_precision_cannot_hold_are_not_saved(tmp_path):
     with pytest.raises(InputError, match="not finite in half precision"):
         zoo.save_model(model, tmp_path / "huge.safetensors", config="", command="")
     assert not list(tmp_path.iterdir())
-    with pytest.raises(InputError, match=r"ends in \.safetensors"):
+    with pytest.raises(InputError, match=r"does not end in \.safetensors"):
         zoo.save_model(model, tmp_path / "model.pt", config="", command="")
 
 

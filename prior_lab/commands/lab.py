@@ -13,7 +13,7 @@ import tyro
 
 import prior_lab
 from prior_lab.errors import InputError
-from prior_lab.files import replacing
+from prior_lab.files import writing
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -91,7 +91,7 @@ def write_notebook(study: str, folder: Path) -> Path:
 
     Raises
     ------
-    InputError : if there is no such study.
+    InputError : if there is no such study, or the notebook cannot be written.
     """
     from prior_lab.zoo import load_study
 
@@ -99,7 +99,7 @@ def write_notebook(study: str, folder: Path) -> Path:
     name = f"explore-{tree.attrs['name']}"
     names = (f"{name}.ipynb" if number == 1 else f"{name}-{number}.ipynb" for number in range(1, sys.maxsize))
     path = next(folder / name for name in names if not (folder / name).exists())
-    with replacing(path) as temporary:
+    with writing(path) as temporary:
         temporary.write_text(json.dumps(_notebook(study, tree), indent=1) + "\n", encoding="utf-8")
     return path
 

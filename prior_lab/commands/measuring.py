@@ -206,8 +206,11 @@ class Measure(Answering):
     def answer(self, command: str) -> Answer:
         """Measure and save."""
         from prior_lab import results
+        from prior_lab.files import name_for_file, require_writable
         from prior_lab.study import study_from_runs
 
+        require_writable(self.out, ".nc")
+        name_for_file(self.name, "The study")
         tree = study_from_runs(self.runs, name=self.name)
         results.save(tree, self.out)
         return Answer(study_summary(tree, self.out), f"wrote {self.out}")

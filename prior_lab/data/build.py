@@ -28,7 +28,7 @@ from prior_lab.data.catalogue import Piece, read_catalogues
 from prior_lab.data.prompts import mask_gaussians
 from prior_lab.data.taxonomy import Entry, assign_splits, read_table
 from prior_lab.errors import InputError
-from prior_lab.files import replacing, sha256
+from prior_lab.files import sha256, writing
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def build_household(source: Path, out: Path, *, workers: int = 2) -> str:
     masks = np.unpackbits(np.frombuffer(b"".join(item.masks for item in encoded), dtype=np.uint8))
     rows = [_manifest_row(piece, entry) for piece, entry in zip(pieces, entries, strict=True)]
     prompts = np.concatenate([item.prompts for item in encoded])
-    with replacing(out) as part:
+    with writing(out) as part:
         write_bundle(part, rows, [item.images for item in encoded], masks, prompts)
     digest = sha256(out)
     print(_verdict(out, digest))

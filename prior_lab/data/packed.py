@@ -27,7 +27,7 @@ from torch import Tensor
 
 from prior_lab.data.dataset import ImageDataset
 from prior_lab.errors import InputError
-from prior_lab.files import replacing
+from prior_lab.files import part_beside, replacing
 
 DESCRIPTION = "any of these packed for reading from disk, when it is larger than memory: path=FOLDER of data pack"
 CONTENTS = "packed.json"
@@ -222,7 +222,7 @@ def _appearing(out: Path) -> Iterator[Path]:
     """A folder to write to; it becomes `out` when the block ends without an exception, and is removed otherwise."""
     if out.exists():
         raise InputError(f"{out} is there already; remove it, or name another folder")
-    building = out.with_name(f".{os.getpid()}.{out.name}")
+    building = part_beside(out)
     building.mkdir(parents=True)
     try:
         yield building

@@ -61,7 +61,9 @@ import json
 import os
 import platform
 import subprocess
+import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -71,7 +73,7 @@ import numpy as np
 import xarray as xr
 
 from prior_lab.errors import InputError
-from prior_lab.files import replacing
+from prior_lab.files import name_for_file, require_file, require_writable, writing
 from prior_lab.results import contrastive, reconstruction
 from prior_lab.results.arm import ArmRecord
 
@@ -150,6 +152,7 @@ def validate(tree: xr.DataTree) -> None:
             f"this prior_lab reads version {SCHEMA_VERSION}."
         )
     _require_attrs(tree, ROOT_ATTRS, "study")
+    name_for_file(tree.attrs["name"], "The study")
     if not tree.children:
         raise InputError(f"The study {tree.attrs['name']!r} has no arms.")
     task = str(tree.attrs["task"])
@@ -171,17 +174,19 @@ def save(tree: xr.DataTree, path: str | Path) -> None:
 
     Raises
     ------
-    InputError : if the study does not fulfil the schema.
-    OSError : if the file cannot be written.
+    InputError : if the study does not fulfil the schema, the path does not end in .nc, or it cannot be written.
     """
     validate(tree)
+    require_writable(path, ".nc")
     compressed = {"zlib": True, "shuffle": True}
     encoding = {
         node.path: {name: compressed for name, variable in node.data_vars.items() if variable.size >= COMPRESSED}
         for node in tree.subtree
     }
-    with replacing(Path(path)) as temporary:
-        tree.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
+    with _no_cluster():
+        contents = tree.to_netcdf(engine="h5netcdf", encoding=encoding)  # in memory: HDF5 dies of a full disk
+    with writing(path) as temporary:
+        temporary.write_bytes(contents)
 
 
 def load(path: str | Path) -> xr.DataTree:
@@ -191,8 +196,7 @@ def load(path: str | Path) -> xr.DataTree:
     ------
     InputError : if the file is missing, is truncated, is no NetCDF file, or does not fulfil the schema.
     """
-    if not Path(path).is_file():
-        raise InputError(f"There is no results file {str(path)!r}.")
+    path = require_file(path, "results file")
     try:
         with xr.open_datatree(path, engine="h5netcdf") as file:
             tree = file.load()
@@ -211,6 +215,12 @@ def provenance() -> Provenance:
         except PackageNotFoundError:
             versions[package] = "unknown"
     return Provenance(_commit(Path(__file__).parents[2]), json.dumps(versions), _hardware())
+
+
+def _no_cluster() -> AbstractContextManager[object]:
+    """Where Dask is in use, xarray would ask its cluster for a lock on what is no file."""
+    dask = sys.modules.get("dask")
+    return dask.config.set(scheduler="synchronous") if dask else nullcontext()
 
 
 def _require_attrs(node: xr.DataTree, names: Sequence[str], owner: str) -> None:
