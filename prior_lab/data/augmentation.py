@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Generator, Tensor
 
+from prior_lab.checks import NotNegative, Share, check_fields
 from prior_lab.data.batches import Batches
 from prior_lab.data.dataset import ImageDataset
 from prior_lab.data.epochs import stream
@@ -25,28 +26,23 @@ LUMA = (0.299, 0.587, 0.114)
 class Augmentation:
     """What is done to a view before it is encoded."""
 
-    shift: float = 0.1
+    shift: NotNegative = 0.1
     """Standard deviation of the noise on the prompt's middle [the prompt's own standard deviations]."""
-    turn: float = 20.0
+    turn: NotNegative = 20.0
     """Largest angle by which the prompt is turned [degree]."""
-    scale: float = 0.1
+    scale: NotNegative = 0.1
     """Standard deviation of the relative noise on the prompt's two standard deviations."""
-    flip: float = 0.5
+    flip: Share = 0.5
     """Chance of mirroring a view left to right."""
-    colour: float = 0.0
+    colour: Share = 0.0
     """Strength of the jitter of brightness, contrast and saturation: factors lie in 1 - colour..1 + colour."""
-    hue: float = 0.0
+    hue: NotNegative = 0.0
     """Largest turn of the hue [full circles]."""
-    grey: float = 0.0
+    grey: Share = 0.0
     """Chance of taking the colours out."""
 
     def __post_init__(self) -> None:
-        for name in ("flip", "grey", "colour"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"augmentation {name} is {getattr(self, name)}; it must lie in 0..1.")
-        for name in ("shift", "turn", "scale", "hue"):
-            if not getattr(self, name) >= 0:
-                raise InputError(f"augmentation {name} is {getattr(self, name)}; it must not be negative.")
+        check_fields(self, "augmentation")
 
     def __call__(
         self, images: UInt8[Tensor, "batch 3 height width"], prompts: Float[Tensor, "batch 5"], generator: Generator

@@ -4,15 +4,16 @@ Decoding needs the token values only, never the encoder.
 """
 
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Annotated, Self
 
 import torch
 from jaxtyping import Float, UInt8
 from torch import Generator, Tensor
 
+from prior_lab.checks import Within
 from prior_lab.encoders import DecoderBank, Shape, WaveletEncoder
 from prior_lab.errors import InputError
-from prior_lab.models.base import ModelConfig, OrderedModel, require_width, shape_of
+from prior_lab.models.base import Depth, ModelConfig, OrderedModel, Width, require_width, shape_of
 from prior_lab.orderings import Code, Draws, OrderingName, TrainingCode
 from prior_lab.tokens import TokenName
 
@@ -21,11 +22,11 @@ from prior_lab.tokens import TokenName
 class AutoencoderConfig(ModelConfig):
     """Everything that fixes the shape of an autoencoder."""
 
-    patch: int = 8
+    patch: Annotated[int, Within(2, 256)] = 8
     """Pixels per place of the wavelet grid, a power of two."""
-    decoder_width: int = 64
+    decoder_width: Width = 64
     """Width of every decoder, a multiple of 32."""
-    decoder_depth: int = 2
+    decoder_depth: Depth = 2
     """Blocks of every decoder."""
 
     def __post_init__(self) -> None:

@@ -3,12 +3,13 @@
 import json
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, Self, get_args
+from typing import Annotated, Literal, Self, get_args
 
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
+from prior_lab.checks import NotNegative, Within, check_fields, described, parse_json
 from prior_lab.errors import InputError
 from prior_lab.layers import HEAD_WIDTH
 from prior_lab.levels import Levels
@@ -16,6 +17,8 @@ from prior_lab.orderings import Code, Ordering, OrderingName, make_ordering
 from prior_lab.tokens import TokenName
 
 Tap = Literal["tokens", "level", "levels"]
+Depth = Annotated[int, Within(1, 64)]
+Width = Annotated[int, Within(HEAD_WIDTH, 4096)]
 
 
 @dataclass(frozen=True)
@@ -26,21 +29,21 @@ class ModelConfig:
     """PRIOR, MBOP-ITD (itd) or MBOP-TD (td); matryoshka and prior-without-prediction are not in the paper."""
     tokens: TokenName = "gaussian"
     """Token kind: gaussian, categorical or ema-vq; fsq is not in the paper."""
-    levels: int = 7
+    levels: Annotated[int, Within(1, 10)] = 7
     """Number of levels L; the code has 2^L - 1 tokens."""
-    image_size: int = 64
+    image_size: Annotated[int, Within(8, 1024)] = 64
     """Side of the square RGB images [pixel]."""
-    width: int = 96
+    width: Width = 96
     """Width of the transformers, a multiple of 32."""
-    channels: int = 32
+    channels: Width = 32
     """Channels of a token, a multiple of 32."""
-    encoder_depth: int = 4
+    encoder_depth: Depth = 4
     """Transformer layers of the encoder."""
-    predictor_depth: int = 2
+    predictor_depth: Depth = 2
     """Transformer blocks of each of PRIOR's predictors."""
-    free_nats: float = 0.0
+    free_nats: NotNegative = 0.0
     """Gaussian tokens: kappa of the free-bits KL, per token [nat]."""
-    batch_entropy: float = 1.0
+    batch_entropy: NotNegative = 1.0
     """Categorical tokens: weight of the negative batch entropy, relative to that of the sample entropy."""
 
     def __post_init__(self) -> None:
@@ -48,8 +51,9 @@ class ModelConfig:
             ("ordering", self.ordering, get_args(OrderingName)),
             ("token kind", self.tokens, get_args(TokenName)),
         ):
-            if value not in allowed:
-                raise InputError(f"Unknown {name} {value!r}; choose one of {', '.join(allowed)}.")
+            if not isinstance(value, str) or value not in allowed:
+                raise InputError(f"Unknown {name} {described(value)}; choose one of {', '.join(allowed)}.")
+        check_fields(self)
         for name in ("width", "channels"):
             require_width(name, getattr(self, name))
 
@@ -77,10 +81,7 @@ class ModelConfig:
         ------
         InputError : if the text is not JSON, or names other settings.
         """
-        try:
-            values = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise InputError(f"The model's config is not JSON: {error}.") from error
+        values = parse_json(text, "The model's config")
         known = {field.name for field in fields(cls)}
         if not isinstance(values, dict) or not set(values) <= known:
             raise InputError(f"The model's config may have no other fields than {', '.join(sorted(known))}.")

@@ -7,17 +7,18 @@ token, so what they read is pooled, and it does not say how.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Self
+from typing import Annotated, Self
 
 import torch
 from jaxtyping import Float, UInt8
 from torch import Generator, Tensor, nn
 
+from prior_lab.checks import NotNegative, Positive, Within
 from prior_lab.data.dataset import centred_prompt
 from prior_lab.encoders import FlipEncoder, FlipShape, Patches
 from prior_lab.errors import InputError
 from prior_lab.layers import ProjectionHead
-from prior_lab.models.base import ModelConfig, OrderedModel, shape_of
+from prior_lab.models.base import Depth, ModelConfig, OrderedModel, Width, shape_of
 from prior_lab.orderings import Code, Draws, OrderingName, Prior, TrainingCode
 from prior_lab.tokens import EMAVQTokens, TokenName
 
@@ -26,19 +27,19 @@ from prior_lab.tokens import EMAVQTokens, TokenName
 class ContrastiveConfig(ModelConfig):
     """Everything that fixes the shape of a contrastive model."""
 
-    image_size: int = 64
+    image_size: Annotated[int, Within(8, 1024)] = 64
     """Side to which a data set is read for training [pixel]; the model itself takes images of any size."""
-    width: int = 64
-    encoder_depth: int = 3
-    batch_entropy: float = 3.0
+    width: Width = 64
+    encoder_depth: Depth = 3
+    batch_entropy: NotNegative = 3.0
     """Categorical tokens: weight of the negative batch entropy, relative to that of the sample entropy."""
-    sides: tuple[int, ...] = (4, 8, 16)
+    sides: tuple[Annotated[int, Within(1, 256)], ...] = (4, 8, 16)
     """Sides of the foveal patches [pixel], ascending powers of two."""
-    patches: int = 48
+    patches: Annotated[int, Within(1, 65_536)] = 48
     """Patches of an image."""
-    density: float = 1.0
+    density: Positive = 1.0
     """How often the patches of one side cover the ellipse of the object's prompt, before smaller ones follow."""
-    registers: int = 4
+    registers: Annotated[int, Within(1, 1024)] = 4
     """Learned tokens beside the patches."""
 
     def __post_init__(self) -> None:
@@ -46,11 +47,8 @@ class ContrastiveConfig(ModelConfig):
         ascending = list(self.sides) == sorted(set(self.sides))
         if not self.sides or not ascending or any(side < 1 or side & (side - 1) for side in self.sides):
             raise InputError(f"sides is {self.sides}; patches need ascending powers of two, such as (4, 8, 16).")
-        for name in ("patches", "registers"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1.")
-        if not self.density > 0:
-            raise InputError(f"density is {self.density}; it must be above 0.")
+        if self.image_size < self.sides[-1]:
+            raise InputError(f"image_size is {self.image_size}; it must be at least the largest of sides {self.sides}.")
 
     @classmethod
     def preset(cls, name: str, *, ordering: OrderingName = "prior", tokens: TokenName = "gaussian") -> Self:

@@ -2,6 +2,7 @@
 
 import json
 
+from prior_lab.checks import parse_json
 from prior_lab.data.augmentation import Augmentation
 from prior_lab.errors import InputError
 from prior_lab.models import AutoencoderConfig, ContrastiveConfig
@@ -27,8 +28,8 @@ def experiment_from_json(text: str) -> Experiment:
     ------
     InputError : if it is not such a text.
     """
+    values = parse_json(text, "The experiment")
     try:
-        values = json.loads(text)
         match values.pop("task", "reconstruction"):  # older files tell no task: there was one
             case "reconstruction":
                 return ReconstructionExperiment(**{**values, "model": AutoencoderConfig(**values["model"])})
@@ -39,5 +40,5 @@ def experiment_from_json(text: str) -> Experiment:
                 )
             case task:
                 raise InputError(f"There is no task {task!r}; choose reconstruction or contrastive.")
-    except (AttributeError, TypeError, KeyError, json.JSONDecodeError) as error:
+    except (AttributeError, TypeError, KeyError) as error:
         raise InputError(f"This is not the JSON of an experiment: {error}.") from error

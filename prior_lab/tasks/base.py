@@ -3,13 +3,13 @@
 import json
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
 import torch
 from torch import Generator, nn
 
+from prior_lab.checks import MANY, Count, NotNegative, Positive, Seed, Share, Within, check_fields
 from prior_lab.data import ImageDataset, load_dataset
-from prior_lab.errors import InputError
 from prior_lab.models import ModelConfig, OrderedModel
 from prior_lab.objectives import Loss
 from prior_lab.tokens import TokenName
@@ -71,56 +71,39 @@ class Experiment(ABC):
     """With rgb, such a data set converts images that are not RGB."""
     unreadable: Literal["raise", "skip"] = "raise"
     """With skip, such a data set skips images that cannot be read, with a warning."""
-    steps: int = 1200
+    steps: Count = 1200
     """Optimiser steps."""
-    batch_size: int = 32
+    batch_size: Count = 32
     """Images (in contrastive learning, pairs of images) per step, of all processes together."""
-    learning_rate: float = 4e-3
+    learning_rate: Positive = 4e-3
     """Peak of the schedule; a linear warm-up leads to it, a cosine from it to 2 % of it."""
-    warmup_steps: int = 200
+    warmup_steps: Annotated[int, Within(0, MANY)] = 200
     """Length of the warm-up [step]."""
-    weight_decay: float = 0.01
+    weight_decay: NotNegative = 0.01
     """Weight decay of the matrices; nothing else decays."""
-    clip_norm: float = 1.0
+    clip_norm: Positive = 1.0
     """Largest gradient norm."""
-    average_decay: float = 0.998
+    average_decay: Share = 0.998
     """Decay per step of the moving average of the weights, which is what is validated and kept."""
-    rate_weight: float | None = None
+    rate_weight: NotNegative | None = None
     """Weight of the token regulariser; if not given, the one found good for the task and the token kind."""
-    rate_warmup: float = 0.3
+    rate_warmup: Share = 0.3
     """Fraction of the steps over which the rate weight grows from zero."""
-    prediction_weight: float = 0.02
+    prediction_weight: NotNegative = 0.02
     """Weight of the refinement loss (eq. 5); masking orderings have none."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of the weights, the batches, the masks and the noise."""
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
     """`auto` is bfloat16 where the hardware computes in it, else float32."""
-    log_every: int = 50
+    log_every: Count = 50
     """Steps between records."""
-    validate_every: int = 500
+    validate_every: Count = 500
     """Steps between validations at every budget, and checkpoints."""
-    validation_images: int = 256
+    validation_images: Count = 256
     """How many images, evenly spread over the validation split, a validation uses."""
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "log_every", "validate_every", "validation_images"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1.")
-        self._require_above_zero("learning_rate", "clip_norm")
-        for name in ("rate_weight", "prediction_weight", "weight_decay", "warmup_steps"):
-            if getattr(self, name) is not None and not getattr(self, name) >= 0:
-                raise InputError(f"{name} is {getattr(self, name)}; it must not be negative.")
-        self._require_share("rate_warmup", "average_decay")
-
-    def _require_above_zero(self, *names: str) -> None:
-        for name in names:
-            if not getattr(self, name) > 0:
-                raise InputError(f"{name} is {getattr(self, name)}; it must be above 0.")
-
-    def _require_share(self, *names: str) -> None:
-        for name in names:
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"{name} is {getattr(self, name)}; it must lie in 0..1.")
+        check_fields(self)
 
     @abstractmethod
     def build(self) -> OrderedModel:

@@ -27,11 +27,12 @@ nearest neighbours, coarse and class; pixels give 0.38 and 0.21):
 """
 
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Generator, nn
 
+from prior_lab.checks import MANY, Count, Positive, Share, Within
 from prior_lab.data import ImageDataset
 from prior_lab.data.augmentation import Augmentation, PairSampler, track_table
 from prior_lab.effective_information import encode_images
@@ -57,20 +58,16 @@ class ContrastiveExperiment(Experiment):
     }
 
     model: ContrastiveConfig = field(default_factory=ContrastiveConfig)
-    steps: int = 900
-    learning_rate: float = 1e-2
-    warmup_steps: int = 150
-    average_decay: float = 0.995
-    batch_size: int = 64
-    validation_images: int = 2544
-    temperature: float = 0.1
+    steps: Count = 900
+    learning_rate: Positive = 1e-2
+    warmup_steps: Annotated[int, Within(0, MANY)] = 150
+    average_decay: Share = 0.995
+    batch_size: Count = 64
+    validation_images: Count = 2544
+    temperature: Positive = 0.1
     """Tau of NT-Xent (eq. 9)."""
     augmentation: Augmentation = field(default_factory=Augmentation)
     """What is done to a view."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._require_above_zero("temperature")
 
     def build(self) -> ContrastiveModel:
         """An untrained contrastive model."""

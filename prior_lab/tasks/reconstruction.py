@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Int64
 from torch import Generator, Tensor, nn
 
+from prior_lab.checks import Share
 from prior_lab.data.batches import Batches
 from prior_lab.data.epochs import batch_indices
 from prior_lab.models import Autoencoder, AutoencoderConfig, OrderedModel
@@ -35,12 +36,8 @@ class ReconstructionExperiment(Experiment):
     }
 
     model: AutoencoderConfig = field(default_factory=AutoencoderConfig)
-    flip: float = 0.5
+    flip: Share = 0.5
     """Chance of mirroring a training image left to right."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._require_share("flip")
 
     def build(self) -> Autoencoder:
         """An untrained autoencoder."""
