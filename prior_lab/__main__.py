@@ -4,9 +4,12 @@ Its flags are the fields of the same dataclasses that notebooks use. A command w
 sentence and exit code 2. With --json a command prints one JSON object and nothing else to standard output.
 """
 
+import io
+import os
 import shlex
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stderr
 from typing import Annotated, Any
 
 import tyro
@@ -43,18 +46,42 @@ def parse(arguments: Sequence[str]) -> Command:
         | Annotated[Paper, tyro.conf.subcommand("paper")]
         | Annotated[Bench, tyro.conf.subcommand("bench")]
     )
-    command: Command = tyro.cli(commands, args=arguments, prog="prior-lab", description=__doc__)
+    box = io.StringIO()
+    try:
+        with redirect_stderr(box):
+            command: Command = tyro.cli(commands, args=arguments, prog="prior-lab", description=__doc__)
+    except SystemExit as ended:
+        refused = _cause(ended)
+        if refused is None:
+            print(box.getvalue(), end="", file=sys.stderr)
+            raise
+        raise refused from None
     return command
+
+
+def _cause(ended: SystemExit) -> InputError | None:
+    """The sentence of a config that refused a value, where that is why parsing ended."""
+    error: BaseException | None = ended
+    while error is not None and not isinstance(error, InputError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command; see the module's text."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that knows ASCII only
     try:
         parse(given).run(shlex.join(["python", "-m", "prior_lab", *given]))
+        sys.stdout.flush()
     except _told_in_a_sentence() as error:
         print(f"prior_lab: {error}", file=sys.stderr)
         raise SystemExit(2) from error
+    except BrokenPipeError as error:  # whoever read has had enough, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0) from error
     except KeyboardInterrupt as error:
         print(f"\nprior_lab: {error or 'interrupted'}", file=sys.stderr)
         raise SystemExit(130) from error

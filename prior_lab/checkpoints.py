@@ -6,14 +6,18 @@ experiment, the step and the history as JSON. Nothing is pickled.
 """
 
 import json
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
 from torch import Generator, Tensor
 from torch.optim import Optimizer
 
+from prior_lab.checks import parse_json
 from prior_lab.errors import InputError
 from prior_lab.files import reason, replacing, write_tensors
 from prior_lab.models import OrderedModel
@@ -67,50 +71,122 @@ def save_checkpoint(state: TrainingState, experiment: str, folder: Path) -> Path
 
 
 def restore_checkpoint(state: TrainingState, experiment: str, folder: Path) -> bool:
-    """Load the newest readable checkpoint of `folder` into `state`; false where there is none.
+    """Load the newest whole checkpoint of `folder` into `state`; false where there is none.
+
+    One that is damaged is passed over, with a warning.
 
     Raises
     ------
     InputError : if the run there is of another experiment, or none of its checkpoints can be read.
     """
-    found = checkpoints(folder)
+    found, problems = checkpoints(folder), []
     for path in reversed(found):
         try:
-            with safe_open(path, framework="pt") as file:
-                header = file.metadata() or {}
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-        except (SafetensorError, OSError):
+            header, tensors = _header(path), _read_tensors(path)
+            if header.experiment != experiment:
+                raise InputError(
+                    f"{folder} holds a run of another experiment ({difference(header.experiment, experiment)}); "
+                    "choose another folder, or the experiment it was started with."
+                )
+            _require_whole(state, header, tensors)
+        except DamagedError as error:
+            problems.append(f"{path.name} {error}")
             continue
-        if header.get("format") != FORMAT:
-            continue
-        if header["experiment"] != experiment:
-            raise InputError(
-                f"{folder} holds a run of another experiment ({difference(header['experiment'], experiment)}); "
-                "choose another folder, or the experiment it was started with."
-            )
+        if problems:
+            message = f"In {folder} {'; '.join(problems)}; training goes on from {path.name}, the one before."
+            warnings.warn(message, stacklevel=2)
         _load(state, tensors)
-        state.step, state.history = int(header["step"]), json.loads(header["history"])
+        state.step, state.history = header.step, header.history
         return True
     if found:
         raise InputError(
-            f"None of the {len(found)} checkpoints in {folder} can be read by this version; move them away "
-            "to start anew."
+            f"None of the {len(found)} checkpoints in {folder} can be read by this version ({problems[0]}); move them "
+            "away to start anew."
         )
     return False
 
 
 def read_history(folder: Path) -> list[Record]:
-    """The history in a run's newest checkpoint.
+    """The history in a run's newest whole checkpoint.
 
     Raises
     ------
-    InputError : if the folder holds no checkpoint.
+    InputError : if the folder holds none.
     """
-    found = checkpoints(folder)
-    if not found:
-        raise InputError(f"{folder} holds no checkpoint of a run.")
-    with safe_open(found[-1], framework="pt") as file:
-        return json.loads(file.metadata()["history"])
+    found, problem = checkpoints(folder), ""
+    for path in reversed(found):
+        try:
+            return _header(path).history
+        except DamagedError as error:
+            problem = problem or f": {path.name} {error}"
+    raise InputError(f"{folder} holds no checkpoint of a run that can be read{problem}.")
+
+
+class DamagedError(Exception):
+    """Why a file is no whole checkpoint, as the end of a sentence that begins with its name."""
+
+
+@dataclass(frozen=True)
+class _Header:
+    experiment: str
+    step: int
+    history: list[Record]
+
+
+def _header(path: Path) -> _Header:
+    """What a checkpoint says of itself."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            told = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise DamagedError(f"is truncated or is not a safetensors file ({error})") from error
+    if told.get("format") != FORMAT:
+        raise DamagedError("is no checkpoint, or one of another version")
+    missing = [name for name in ("experiment", "step", "history") if name not in told]
+    if missing:
+        raise DamagedError(f"lacks its {', '.join(missing)}")
+    try:
+        history, experiment = parse_json(told["history"], "history"), parse_json(told["experiment"], "experiment")
+        step = int(told["step"])
+    except ValueError as error:
+        raise DamagedError("holds a header that cannot be read") from error
+    records = isinstance(history, list) and all(isinstance(one, dict) and _is_record(one) for one in history)
+    if not records or not history or not isinstance(experiment, dict):
+        raise DamagedError("holds a history or an experiment that cannot be read")
+    if history[-1]["step"] != step or not 1 <= step <= experiment.get("steps", 0):
+        raise DamagedError("holds a step that does not belong to its history and its experiment")
+    return _Header(told["experiment"], step, history)
+
+
+def _is_record(values: dict[Any, Any]) -> bool:
+    numbers = all(isinstance(value, int | float) for value in values.values())
+    return numbers and {"step", "seconds"} <= values.keys()
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise DamagedError(f"is truncated ({error})") from error
+
+
+def _require_whole(state: TrainingState, header: _Header, tensors: dict[str, Tensor]) -> None:
+    """All that resuming needs is there, as large as it should be, and finite."""
+    wanted = {f"model.{name}": value for name, value in state.model.state_dict().items()}
+    wanted |= {f"average.{name}": value for name, value in state.average.state_dict().items()}
+    wanted["generator"] = state.generator.get_state()
+    for name, value in wanted.items():
+        if name not in tensors or (tensors[name].shape, tensors[name].dtype) != (value.shape, value.dtype):
+            raise DamagedError(f"lacks the tensor {name}, or has it in another shape")
+    names = {parameter: name for name, parameter in state.model.named_parameters()}
+    for group in state.optimizer.param_groups:
+        size = sum(parameter.numel() for parameter in group["params"])
+        moments = _under(f"optimizer.{names[group['params'][0]]}.", tensors)
+        moments.pop("step", None)
+        if not moments or any(moment.numel() != size for moment in moments.values()):
+            raise DamagedError(f"lacks the optimiser's moments of {names[group['params'][0]]}")
+    if not all(tensor.isfinite().all() for tensor in tensors.values()):
+        raise DamagedError("holds numbers that are not finite")
 
 
 def checkpoints(folder: Path) -> list[Path]:

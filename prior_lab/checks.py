@@ -111,6 +111,16 @@ def entry_point(function: Callable[P, T]) -> Callable[P, T]:
     return called
 
 
+def whole_number(name: str, value: object) -> int:
+    """A whole number that a user gave.
+
+    Raises
+    ------
+    InputError : if it is something else.
+    """
+    return int(_checked(name, value, int))
+
+
 def parse_json(text: object, noun: str) -> Any:
     """What a JSON text holds.
 

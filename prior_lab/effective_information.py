@@ -17,7 +17,7 @@ seen in n images. It takes images for independent, so with several frames per ob
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Self, get_args
 
 import numpy as np
@@ -196,7 +196,7 @@ def encode_images(model: OrderedModel, images: ImageDataset | Tensor, batch_size
     finally:
         model.train(training)
     posterior = type(parts[0].posterior).stack([part.posterior for part in parts])
-    return Code(torch.cat([part.values for part in parts]), posterior, parts[0].prefixes)
+    return replace(parts[0], values=torch.cat([part.values for part in parts]), posterior=posterior)
 
 
 def _encode(model: OrderedModel, pixels: Tensor, prompts: Tensor | None, part: slice) -> Code:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 MACHINE = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
 PART = re.compile(rf"\.prior-lab-{MACHINE}-(?P<process>\d{{1,9}})-[0-9a-f]{{8}}\.part")
-LONGEST_NAME = 200  # of what becomes a file's name [byte]; file systems take 255
+LONGEST_NAME = 200  # of what becomes a file's name, perhaps with an ending [byte]
+LONGEST_PART, LONGEST_PATH = 255, 4000  # what file systems take [byte]
 
 
 def part_beside(path: Path) -> Path:
@@ -126,12 +127,15 @@ def as_path(path: object, noun: str) -> Path:
     """
     if not isinstance(path, str | Path) or not str(path):
         raise InputError(f"The path of {noun} is {path!r}; a text or a pathlib.Path was expected.")
+    told = f"The path of {noun}, {str(path)[:80]!r},"
     try:
-        fits = b"\0" not in os.fsencode(path)
-    except UnicodeEncodeError:
-        fits = False
-    if not fits:
-        raise InputError(f"The path of {noun}, {str(path)!r}, holds a character that no path can hold.")
+        encoded = os.fsencode(path)
+    except UnicodeEncodeError as error:
+        raise InputError(f"{told} holds a character that no path can hold.") from error
+    if b"\0" in encoded:
+        raise InputError(f"{told} holds a character that no path can hold.")
+    if len(encoded) > LONGEST_PATH or any(len(part) > LONGEST_PART for part in encoded.split(b"/")):
+        raise InputError(f"{told} is longer, or holds a longer name, than file systems take.")
     return Path(path)
 
 

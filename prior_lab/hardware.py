@@ -13,7 +13,7 @@ import tempfile
 import weakref
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import torch
 from torch import distributed as dist
@@ -44,6 +44,8 @@ def make_fabric(device: str, devices: int, precision: str) -> "Fabric":
     from lightning_fabric import Fabric  # two seconds of import that only training needs
 
     accelerator = _accelerator(device)
+    if precision not in get_args(Precision):
+        raise InputError(f"precision is {precision!r}; one of {', '.join(get_args(Precision))} was expected.")
     if devices < 1:
         raise InputError(f"devices is {devices}; it must be at least 1.")
     here, nodes = _started() or (devices, 1)

@@ -12,13 +12,13 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import xarray as xr
-from safetensors import SafetensorError
 
 from prior_lab import results
 from prior_lab.checkpoints import checkpoints, difference, read_history
+from prior_lab.checks import Count, Within, entry_point
 from prior_lab.errors import InputError
 from prior_lab.files import as_path, held, name_for_file, part_beside
 from prior_lab.hardware import DeviceName
@@ -60,13 +60,14 @@ def headline_by_budget(experiment: Experiment, record: Record) -> dict[int, floa
     return {int(name.removeprefix(prefix)): value for name, value in record.items() if name.startswith(prefix)}
 
 
+@entry_point
 def run_experiment(
     experiment: Experiment,
     folder: Path,
     *,
     command: str,
     device: DeviceName = "auto",
-    devices: int = 1,
+    devices: Count = 1,
     compiled: bool = False,
     recomputing: bool = False,
     monitor: Callable[[list[Record]], None] | None = None,
@@ -106,6 +107,7 @@ def run_experiment(
     return RunSummary(path, trained.history[-1])
 
 
+@entry_point
 def run_study(
     experiments: Sequence[Experiment],
     folder: str | Path,
@@ -113,7 +115,7 @@ def run_study(
     name: str = "my-study",
     executor: Executor | None = None,
     device: DeviceName = "auto",
-    retries: int = 1,
+    retries: Annotated[int, Within(0, 100)] = 1,
     progress: bool = True,
 ) -> xr.DataTree:
     """Train what is not trained yet, measure all runs on the test split, and write the study as `folder/NAME.nc`.
@@ -145,8 +147,6 @@ def run_study(
         runs have finished, if some did not, naming them.
     KeyboardInterrupt : after Ctrl-C.
     """
-    if retries < 0:
-        raise InputError(f"retries is {retries}; it must not be negative.")
     name_for_file(name, "The study")
     runs, home = _named(experiments), as_path(folder, "a study's folder").resolve()
     with held(home):
@@ -313,7 +313,7 @@ class _Study:
     def _line(self, name: str, experiment: Experiment) -> RunLine:
         """How far a run is, as its folder tells."""
         folder, known = self._home / name, self._histories.get(name, [])
-        with suppress(InputError, SafetensorError, OSError):  # no checkpoint yet, or one that training will pass over
+        with suppress(InputError):  # no checkpoint yet, or one that training will pass over
             known = self._histories[name] = max(known, read_history(folder), key=len)
         last = known[-1] if known else {"step": 0, "seconds": 0.0}
         validations = (headline_by_budget(experiment, record) for record in reversed(known))

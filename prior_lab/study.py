@@ -17,7 +17,7 @@ from prior_lab.checkpoints import read_history
 from prior_lab.data import ImageDataset
 from prior_lab.effective_information import Information, encode_images
 from prior_lab.errors import InputError
-from prior_lab.files import as_path, reason
+from prior_lab.files import as_path
 from prior_lab.models import ContrastiveModel
 from prior_lab.orderings import LABELS, Code
 from prior_lab.probes import Samples, linear_probes, nearest_neighbours, retrieval
@@ -118,11 +118,7 @@ def read_run(folder: Path) -> FinishedRun:
     InputError : if there is no finished run.
     """
     path = as_path(folder, "a run's folder") / MODEL_FILE
-    try:
-        there = path.is_file()
-    except OSError as error:
-        raise InputError(f"{str(folder)!r} cannot be read ({reason(error)}).") from error
-    if not there:
+    if not path.is_file():
         raise InputError(f"{folder} holds no finished run: {MODEL_FILE} is missing.")
     record = zoo.model_record(path)
     return FinishedRun(path.parent, experiment_from_json(record.config), record.command)

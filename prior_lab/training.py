@@ -33,6 +33,7 @@ from jaxtyping import Bool
 from torch import Generator, Tensor
 
 from prior_lab.checkpoints import TrainingState, restore_checkpoint, save_checkpoint
+from prior_lab.checks import Count, entry_point
 from prior_lab.effective_information import encode_images, health, warnings
 from prior_lab.errors import InputError
 from prior_lab.files import as_path, held
@@ -70,12 +71,13 @@ class NotFiniteError(RuntimeError):
     """Training was stopped because the loss became NaN or infinite."""
 
 
+@entry_point
 def train(
     experiment: Experiment,
     folder: str | Path,
     *,
     device: DeviceName = "auto",
-    devices: int = 1,
+    devices: Count = 1,
     compiled: bool = False,
     recomputing: bool = False,
     monitor: Callable[[list[Record]], None] | None = None,

@@ -14,8 +14,10 @@ import torch
 import xarray as xr
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
+from torch import Tensor
 
 from prior_lab import results
+from prior_lab.checks import described, entry_point, nearest
 from prior_lab.errors import InputError
 from prior_lab.files import replacing, require_file, require_writable, sha256, write_tensors, writing
 from prior_lab.models import Autoencoder, AutoencoderConfig, ContrastiveConfig, ContrastiveModel, OrderedModel
@@ -23,6 +25,7 @@ from prior_lab.models import Autoencoder, AutoencoderConfig, ContrastiveConfig, 
 BUNDLED = Path(__file__).parent / "bundled"
 FORMATS = {"prior-lab/autoencoder": Autoencoder, "prior-lab/contrastive": ContrastiveModel}
 Kind = Literal["models", "studies"]
+ENDINGS = {"models": ".safetensors", "studies": ".nc"}
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ def list_studies() -> list[str]:
     return sorted(_index()["studies"])
 
 
+@entry_point
 def load_model(name: str | Path) -> OrderedModel:
     """A trained model, in evaluation mode on the CPU, its weights frozen (`requires_grad_()` thaws them).
 
@@ -66,15 +70,23 @@ def load_model(name: str | Path) -> OrderedModel:
     """
     path = _model_path(name)
     record = _read_record(path)
-    model = _untrained(record)
-    expected, stored = model.state_dict(), load_file(path)
-    fits = expected.keys() == stored.keys() and all(expected[key].shape == stored[key].shape for key in expected)
-    if not fits:
+    with torch.device("meta"):  # a config may ask for more than any memory holds
+        wanted = _untrained(record).state_dict()
+    try:
+        stored = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path.name!r} is truncated or is not a safetensors file: {error}.") from error
+    if wanted.keys() != stored.keys() or any(not _is_like(stored[key], wanted[key]) for key in wanted):
         raise InputError(f"The weights in {path.name!r} do not fit the model's config that it holds.")
+    if not all(weight.isfinite().all() for weight in stored.values()):
+        raise InputError(f"The weights in {path.name!r} are not all finite numbers; the file is damaged.")
+    model = _untrained(record)
+    expected = model.state_dict()
     model.load_state_dict({key: stored[key].to(expected[key].dtype) for key in expected})
     return model.eval().requires_grad_(False)
 
 
+@entry_point
 def load_autoencoder(name: str | Path) -> Autoencoder:
     """`load_model` of a model that reconstructs.
 
@@ -88,6 +100,7 @@ def load_autoencoder(name: str | Path) -> Autoencoder:
     return model
 
 
+@entry_point
 def load_contrastive(name: str | Path) -> ContrastiveModel:
     """`load_model` of a contrastive model.
 
@@ -101,6 +114,7 @@ def load_contrastive(name: str | Path) -> ContrastiveModel:
     return model
 
 
+@entry_point
 def model_record(name: str | Path) -> ModelRecord:
     """The configs and the command behind a model that `load_model` takes.
 
@@ -111,6 +125,7 @@ def model_record(name: str | Path) -> ModelRecord:
     return _read_record(_model_path(name))
 
 
+@entry_point
 def save_model(model: OrderedModel, path: str | Path, *, config: str, command: str) -> None:
     """Write a model's weights in half precision: the file is whole, or what was there before stays.
 
@@ -137,6 +152,7 @@ def save_model(model: OrderedModel, path: str | Path, *, config: str, command: s
         write_tensors(temporary, halves, metadata)
 
 
+@entry_point
 def load_study(name: str | Path) -> xr.DataTree:
     """A study as `prior_lab.results` describes it.
 
@@ -198,7 +214,10 @@ def _bundled(kind: Kind, name: str) -> Path:
     entries = _index()[kind]
     if name not in entries:
         noun = {"models": "model", "studies": "study"}[kind]
-        raise InputError(f"There is no bundled {noun} {name!r}; available: {', '.join(sorted(entries)) or 'none'}.")
+        raise InputError(
+            f"There is no bundled {noun} {described(name)}; the nearest are {nearest(name, entries)}, and "
+            f"list_{kind}() names all; a file ends in {ENDINGS[kind]}."
+        )
     path = BUNDLED / str(entries[name]["file"])
     found = sha256(path) if path.is_file() else "nothing"
     if found != entries[name]["sha256"]:
@@ -215,12 +234,21 @@ def _untrained(record: ModelRecord) -> OrderedModel:
     return ContrastiveModel(ContrastiveConfig.from_json(record.model))
 
 
+def _is_like(stored: Tensor, wanted: Tensor) -> bool:
+    """Whether a tensor of a file can become a weight: of its shape and type, whatever the precision."""
+    alike = stored.is_floating_point() if wanted.is_floating_point() else stored.dtype == wanted.dtype
+    return alike and stored.shape == wanted.shape
+
+
 def _read_record(path: Path) -> ModelRecord:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-    except SafetensorError as error:
+    except (SafetensorError, OSError) as error:
         raise InputError(f"{path.name!r} is truncated or is not a safetensors file: {error}.") from error
     if metadata.get("format") not in FORMATS:
         raise InputError(f"{path.name!r} holds safetensors, but not a model of prior_lab.")
+    missing = [name for name in ("model", "config", "command") if name not in metadata]
+    if missing:
+        raise InputError(f"The model file {path.name!r} lacks its {', '.join(missing)}.")
     return ModelRecord(metadata["format"], metadata["model"], metadata["config"], metadata["command"])

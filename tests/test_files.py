@@ -151,7 +151,7 @@ def test_a_study_that_a_full_disk_does_not_hold_ends_in_a_sentence(full_disk: Pa
         ("folder.nc", "is a folder"),
         ("file/study.nc", "is no folder in which one may write"),
         ("study.txt", "does not end in .nc"),
-        ("x" * 300 + ".nc", "cannot be written .*name too long"),
+        ("x" * 300 + ".nc", "than file systems take"),
         ("a\0.nc", "holds a character that no path can hold"),
         ("\ud800.nc", "holds a character that no path can hold"),
     ],

@@ -498,7 +498,7 @@ def test_labels_for_other_images_are_refused(labels):
         ({"images": None}, r"A model alone has no codes; give images"),
         ({"images": torch.zeros(0, 3, 32, 32)}, "There are no images to encode"),
         ({"images": torch.zeros(4, 3, 48, 48)}, r"reads images as a tensor \[batch, 3, 32, 32\]; got \(4, 3, 48, 48\)"),
-        ({"images": np.zeros((4, 3, 32, 32))}, "reads images as a tensor"),
+        ({"images": np.zeros((4, 3, 32, 32))}, r"images is a ndarray; a dense tensor \[batch, 3, height, width\]"),
         ({"images": torch.full((4, 3, 32, 32), 255.0)}, r"must lie in \[0, 1\]"),
         ({"budgets": [0]}, "A budget of 0 tokens: this code has 1 to 7"),
         ({"budgets": [1, 8]}, "A budget of 8 tokens"),

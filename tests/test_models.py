@@ -1,11 +1,16 @@
 """The autoencoder: the budget invariant end to end, sizes, and what it says to wrong input."""
 
+import copy
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 import torch
 
 from prior_lab.errors import InputError
 from prior_lab.models import Autoencoder, AutoencoderConfig
 from prior_lab.orderings import OrderingName
+from prior_lab.zoo import load_autoencoder, save_model
 
 ORDERINGS: tuple[OrderingName, ...] = ("prior", "itd", "td")
 
@@ -34,7 +39,20 @@ def test_decoding_needs_the_code_only(model: Autoencoder, images: torch.Tensor) 
     before = model.decode(code[:7])
     for parameter in model.encoder.parameters():
         torch.nn.init.constant_(parameter, float("nan"))
-    assert torch.equal(model.decode(code[:7]), before)
+    with pytest.raises(InputError, match=r"This code was made by .*, and this model is .*weights"):
+        model.decode(code[:7])
+    assert torch.equal(model.decode(replace(code[:7], made_by=None)), before)
+
+
+def test_a_model_is_known_by_its_weights(model: Autoencoder, images: torch.Tensor, tmp_path: Path) -> None:
+    save_model(model, tmp_path / "model.safetensors", config="{}", command="")
+    loaded = load_autoencoder(tmp_path / "model.safetensors")
+    assert loaded.fingerprint == model.fingerprint == copy.deepcopy(model).fingerprint
+    assert loaded.decode(model.encode(images)).shape == images.shape
+    before = model.fingerprint
+    with torch.no_grad():
+        next(model.parameters()).add_(1.0)
+    assert model.fingerprint != before
 
 
 def test_one_image_is_coded_as_it_is_in_a_batch(model: Autoencoder, images: torch.Tensor) -> None:

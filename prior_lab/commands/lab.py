@@ -7,11 +7,12 @@ import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
 import prior_lab
+from prior_lab.checks import Within, check_fields
 from prior_lab.errors import InputError
 from prior_lab.files import writing
 
@@ -35,8 +36,11 @@ class Explore:
     """Name of a bundled study or a .nc file; household-reconstruction, if not given."""
     browser: bool = True
     """Open the browser, too."""
-    port: int | None = None
+    port: Annotated[int, Within(1, 65_535)] | None = None
     """Port on 127.0.0.1; JupyterLab chooses, if not given."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def run(self, command: str) -> None:
         """Hand over to JupyterLab.

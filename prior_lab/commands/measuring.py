@@ -39,12 +39,12 @@ class MeasureModel(Answering):
     @property
     def source(self) -> str | Path:
         """The model as `load_model` takes it."""
+        from prior_lab.files import as_path
         from prior_lab.study import read_run
         from prior_lab.zoo import list_models
 
-        if self.model in list_models() or not Path(self.model).is_dir():
-            return self.model
-        return read_run(Path(self.model)).model_file
+        folder = as_path(self.model, "a model")
+        return self.model if self.model in list_models() or not folder.is_dir() else read_run(folder).model_file
 
     @property
     def experiment(self) -> "Experiment":

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Generator, Tensor
 
-from prior_lab.checks import Within
+from prior_lab.checks import Within, entry_point
 from prior_lab.encoders import DecoderBank, Shape, WaveletEncoder
 from prior_lab.errors import InputError
 from prior_lab.models.base import Depth, ModelConfig, OrderedModel, Width, require_width, shape_of
@@ -72,6 +72,7 @@ class Autoencoder(OrderedModel):
 
     config: AutoencoderConfig
 
+    @entry_point
     def __init__(self, config: AutoencoderConfig) -> None:
         super().__init__(config)
         shape = Shape(config.image_size, config.patch, config.width, config.channels, config.encoder_depth)
@@ -79,6 +80,7 @@ class Autoencoder(OrderedModel):
         decoding = replace(shape, width=config.decoder_width, depth=config.decoder_depth)
         self.decoders = DecoderBank(self.ordering.state_centres, decoding)
 
+    @entry_point
     def encode(
         self,
         images: UInt8[Tensor, "batch 3 height width"] | Float[Tensor, "batch 3 height width"],
@@ -94,14 +96,30 @@ class Autoencoder(OrderedModel):
         ------
         InputError : if the images are not of the shape, type or range that the model was built for.
         """
-        return self.ordering.encode(self.encoder(self.prepare(images)), generator)
+        self._require_own_generator(generator)
+        code = self.ordering.encode(self.encoder(self.prepare(images)), generator)
+        return replace(code, made_by=self.fingerprint)
 
+    @entry_point
     def decode(self, code: Code) -> Float[Tensor, "batch 3 height width"]:
-        """Images in [0, 1] from a code or a prefix of it."""
+        """Images in [0, 1] from a code or a prefix of it.
+
+        Raises
+        ------
+        InputError : if the code is another model's or is damaged.
+        """
+        self._require_own(code)
         return self.decoders(self.ordering.states(code))[-1].clamp(0.0, 1.0)
 
+    @entry_point
     def decode_budgets(self, code: Code) -> Float[Tensor, "budget batch 3 height width"]:
-        """Images in [0, 1] at every whole-level budget within the code, in one batched pass."""
+        """Images in [0, 1] at every whole-level budget within the code, in one batched pass.
+
+        Raises
+        ------
+        InputError : as `decode`.
+        """
+        self._require_own(code)
         batch = code.values.shape[0]
         images = self.decoders(self.ordering.budget_states(code))
         return torch.cat([stacked.unflatten(0, (-1, batch)) for stacked in images]).clamp(0.0, 1.0)

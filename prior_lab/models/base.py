@@ -1,22 +1,24 @@
 """What every model has: one frozen config, an ordering, and codes whose prefixes can be read."""
 
+import hashlib
 import json
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, fields
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 import torch
 from jaxtyping import Float, UInt8
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
-from prior_lab.checks import NotNegative, Within, check_fields, described, parse_json
+from prior_lab.checks import NotNegative, Within, check_fields, described, entry_point, parse_json
 from prior_lab.errors import InputError
 from prior_lab.layers import HEAD_WIDTH
 from prior_lab.levels import Levels
-from prior_lab.orderings import Code, Ordering, OrderingName, make_ordering
+from prior_lab.orderings import LABELS, Code, Ordering, OrderingName, make_ordering
 from prior_lab.tokens import TokenName
 
 Tap = Literal["tokens", "level", "levels"]
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 Depth = Annotated[int, Within(1, 64)]
 Width = Annotated[int, Within(HEAD_WIDTH, 4096)]
 
@@ -110,6 +112,7 @@ class OrderedModel(nn.Module, ABC):
         super().__init__()
         self.config = config
         self.ordering = config.make_ordering()
+        self._fingerprint: tuple[object, str] = (None, "")
 
     @property
     def budgets(self) -> tuple[int, ...]:
@@ -121,6 +124,27 @@ class OrderedModel(nn.Module, ABC):
         """Where the parameters are."""
         return next(self.parameters()).device
 
+    @property
+    def fingerprint(self) -> str:
+        """What tells this model from others: what it is, and the SHA-256 of its weights in half precision.
+
+        So a model and the file that it was saved to have the same, and a model that is trained on has another.
+        """
+        tensors = self.state_dict()
+        try:
+            state = tuple((id(tensor), tensor._version) for tensor in (*self.parameters(), *self.buffers()))
+        except RuntimeError:  # made in inference mode, which counts no changes
+            state = None
+        if state is None or self._fingerprint[0] != state:
+            digest = hashlib.sha256()
+            for tensor in tensors.values():
+                exact = tensor.half() if tensor.is_floating_point() else tensor
+                digest.update(exact.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy())
+            self._fingerprint = state, digest.hexdigest()[:12]
+        ordering, tokens = LABELS[self.config.ordering], self.config.tokens
+        return f"{ordering} with {tokens} tokens ({type(self).__name__}, weights {self._fingerprint[1]})"
+
+    @entry_point
     def features(self, code: Code, tap: Tap = "tokens") -> Float[Tensor, "batch feature"]:
         """What a probe reads of a prefix, flattened.
 
@@ -134,7 +158,12 @@ class OrderedModel(nn.Module, ABC):
         Returns
         -------
         With `tokens` and `levels`, the features of a shorter prefix are the first columns of those of a longer one.
+
+        Raises
+        ------
+        InputError : if the code is another model's or is damaged, or there is no such tap.
         """
+        self._require_own(code)
         match tap:
             case "tokens":
                 return code.values.flatten(1)
@@ -145,6 +174,34 @@ class OrderedModel(nn.Module, ABC):
             case _:
                 raise InputError(f"Unknown tap {tap!r}; choose tokens, levels or level.")
 
+    def _require_own(self, code: Code) -> None:
+        """Refuse a code that this model cannot have made, or that holds no numbers to decode."""
+        if code.made_by not in (None, self.fingerprint):
+            raise InputError(f"This code was made by {code.made_by}, and this model is {self.fingerprint}.")
+        values, kind = code.values, self.ordering.token_kind.posterior
+        lengths = f"1 to {self.ordering.levels.tokens} tokens of {self.config.channels} channels"
+        if not isinstance(values, Tensor) or values.ndim != 3 or not len(values):
+            raise InputError(
+                f"The code's values are {shape_of(values)}; a tensor [batch, token, channel] was expected."
+            )
+        fits = values.shape[2] == self.config.channels and 1 <= len(code) <= self.ordering.levels.tokens
+        if not fits or not isinstance(code.posterior, kind):
+            raise InputError(
+                f"{code!r} does not fit this model, whose codes have {lengths} of the kind {self.config.tokens}."
+            )
+        if values.dtype not in FLOATS or not values.isfinite().all():
+            raise InputError("The code's values are not finite floating-point numbers; they cannot be read.")
+        if values.device.type != self.device.type:
+            raise InputError(
+                f"The code lies on {values.device.type}, the model on {self.device.type}; bring them together."
+            )
+
+    def _require_own_generator(self, generator: Generator | None) -> None:
+        if generator is not None and generator.device.type != self.device.type:
+            raise InputError(
+                f"The generator is one for {generator.device.type}; this model needs one for {self.device.type}."
+            )
+
     @abstractmethod
     def prepare(
         self, images: UInt8[Tensor, "batch 3 height width"] | Float[Tensor, "batch 3 height width"]
@@ -154,9 +211,11 @@ class OrderedModel(nn.Module, ABC):
     def _as_float(
         self, images: UInt8[Tensor, "batch 3 height width"] | Float[Tensor, "batch 3 height width"]
     ) -> Float[Tensor, "batch 3 height width"]:
+        if not len(images):
+            raise InputError("There are no images; this model reads at least one.")
         if images.dtype == torch.uint8:
             return images.to(self.device).float() / 255
-        if not images.is_floating_point():
+        if images.dtype not in FLOATS:
             raise InputError(f"Images must be uint8, or float in [0, 1]; got {images.dtype}.")
         if images.numel() and not (images.min() >= 0.0 and images.max() <= 1.0):
             low, high = images.min().item(), images.max().item()

@@ -6,14 +6,14 @@ token, so what they read is pooled, and it does not say how.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Self
 
 import torch
 from jaxtyping import Float, UInt8
 from torch import Generator, Tensor, nn
 
-from prior_lab.checks import NotNegative, Positive, Within
+from prior_lab.checks import NotNegative, Positive, Within, entry_point
 from prior_lab.data.dataset import centred_prompt
 from prior_lab.encoders import FlipEncoder, FlipShape, Patches
 from prior_lab.errors import InputError
@@ -83,6 +83,7 @@ class ContrastiveModel(OrderedModel):
 
     config: ContrastiveConfig
 
+    @entry_point
     def __init__(self, config: ContrastiveConfig) -> None:
         super().__init__(config)
         shape = FlipShape(
@@ -97,6 +98,7 @@ class ContrastiveModel(OrderedModel):
         self.encoder = FlipEncoder(self.ordering.levels.tokens, self.ordering.readout_slices, shape)
         self.projection = ProjectionHead(len(self.ordering.state_centres), config.channels)
 
+    @entry_point
     def encode(
         self,
         images: UInt8[Tensor, "batch 3 height width"] | Float[Tensor, "batch 3 height width"],
@@ -115,12 +117,20 @@ class ContrastiveModel(OrderedModel):
         ------
         InputError : if images or prompts are not of such a shape, type or range.
         """
+        self._require_own_generator(generator)
         pixels = self.prepare(images)
         patches = self.encoder.look(pixels, self._prompts(pixels, prompts))
-        return self.ordering.encode(self.encoder(patches), generator)
+        return replace(self.ordering.encode(self.encoder(patches), generator), made_by=self.fingerprint)
 
+    @entry_point
     def project(self, code: Code) -> Float[Tensor, "budget batch channel"]:
-        """What NT-Xent compares, at every whole-level budget within the code."""
+        """What NT-Xent compares, at every whole-level budget within the code.
+
+        Raises
+        ------
+        InputError : if the code is another model's or is damaged.
+        """
+        self._require_own(code)
         batch = code.values.shape[0]
         return torch.cat([part.unflatten(0, (-1, batch)) for part in self._heads(self.ordering.budget_summaries(code))])
 

@@ -1,11 +1,12 @@
 """What an ordering gives: a `Code`, and what a training step sees of one."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from prior_lab.checks import whole_number
 from prior_lab.errors import InputError
 from prior_lab.tokens import Posterior
 
@@ -19,11 +20,14 @@ class Code:
     values : the transmitted tokens: all that decoding needs.
     posterior : their distribution, from which information is measured.
     prefixes : the lengths a prefix may have: whole levels for PRIOR, any length for masking orderings.
+    made_by : the model that made it, as `OrderedModel.fingerprint` tells; other models refuse it. With None any model
+        that it fits reads it: `dataclasses.replace(code, made_by=None)` for one that decodes it on purpose.
     """
 
     values: Float[Tensor, "batch token channel"]
     posterior: Posterior
     prefixes: tuple[int, ...]
+    made_by: str | None = None
 
     def __len__(self) -> int:
         """Number of tokens."""
@@ -38,12 +42,12 @@ class Code:
         """
         if not isinstance(prefix, slice) or prefix.start not in (None, 0) or prefix.step not in (None, 1):
             raise InputError("A code is cut to a prefix: write code[:k], without a start or a step.")
-        length = len(self) if prefix.stop is None else prefix.stop
+        length = len(self) if prefix.stop is None else whole_number("A budget", prefix.stop)
         if length not in self.prefixes or length > len(self):
             raise InputError(
                 f"A budget of {length} tokens is no prefix of this code of {len(self)}; {self._available()}."
             )
-        return Code(self.values[:, :length], self.posterior.prefix(length), self.prefixes)
+        return replace(self, values=self.values[:, :length], posterior=self.posterior.prefix(length))
 
     def __repr__(self) -> str:
         """Shape and kind, not the numbers."""
@@ -53,7 +57,7 @@ class Code:
 
     def select(self, images: Int64[Tensor, "selected"]) -> "Code":
         """The code of some of the images."""
-        return Code(self.values[images], self.posterior.select(images), self.prefixes)
+        return replace(self, values=self.values[images], posterior=self.posterior.select(images))
 
     @property
     def information(self) -> Float[Tensor, "token"]:

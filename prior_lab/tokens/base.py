@@ -4,7 +4,7 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -72,7 +72,14 @@ class Posterior(ABC):
 
 
 class Tokens(nn.Module, ABC):
-    """A token bottleneck: features to posterior, with the regulariser that goes with the kind."""
+    """A token bottleneck: features to posterior, with the regulariser that goes with the kind.
+
+    Attributes
+    ----------
+    posterior : the class of its posteriors.
+    """
+
+    posterior: ClassVar[type[Posterior]]
 
     @staticmethod
     def noise(shape: tuple[int, ...], generator: Generator) -> Float[Tensor, "batch token channel"] | None:

@@ -76,6 +76,8 @@ class CategoricalTokens(Tokens):
     batch_entropy : weight of the negative batch entropy, relative to that of the sample entropy.
     """
 
+    posterior = CategoricalPosterior
+
     # Logits are so many times the map's output: choices that start unsure are noise, and every ordering then stays at
     # the mean image for hundreds of steps, as with wide Gaussian posteriors.
     sharpness = 5.0

@@ -41,6 +41,8 @@ class EMAVQTokens(Tokens):
         nothing ever chose it.
     """
 
+    posterior = IndexedPosterior
+
     codes: Tensor
     counts: Tensor
     revived: Tensor

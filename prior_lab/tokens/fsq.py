@@ -26,6 +26,8 @@ class FSQTokens(Tokens):
     levels : values of each number; (8, 6, 5) is what the authors recommend for about 2^8 states.
     """
 
+    posterior = IndexedPosterior
+
     def __init__(self, channels: int, *, heads: int, levels: Sequence[int] = (8, 6, 5)) -> None:
         super().__init__()
         self.inner = GroupedLinear(heads, channels, len(levels))

@@ -67,6 +67,8 @@ class GaussianTokens(Tokens):
         image for hundreds of steps; -4 does not.
     """
 
+    posterior = GaussianPosterior
+
     log_variance_range = (-12.0, 4.0)
 
     def __init__(

@@ -11,6 +11,8 @@ from typing import Any
 import plotly.graph_objects as go
 
 from prior_lab import figures
+from prior_lab.checks import entry_point
+from prior_lab.errors import InputError
 from prior_lab.tasks import Record
 
 TITLES = {"ssim": ("mean absolute error", "validation SSIM"), "ntxent": ("NT-Xent", "validation NT-Xent")}
@@ -36,8 +38,16 @@ class LossPlot:
         self.figure = go.FigureWidget([error], layout)
         self.figure._config = {"responsive": True, "displayModeBar": False}  # plotly has no public setter
 
+    @entry_point
     def __call__(self, history: list[Record]) -> None:
-        """Show a run's history; curves already there are brought up to date."""
+        """Show a run's history; curves already there are brought up to date.
+
+        Raises
+        ------
+        InputError : if it is not the history of a run.
+        """
+        if any(not {"step", "objective"} <= record.keys() for record in history):
+            raise InputError("The history holds records without step or objective; that of a run was expected.")
         measure = next((name for name in TITLES if any(f"{name}_1" in record for record in history)), None)
         validated = [record for record in history if f"{measure}_1" in record]
         with self.figure.batch_update():
