@@ -50,7 +50,7 @@ def test_a_file_of_ones_own_is_loaded_by_its_path(bundle, tmp_path):
 
 
 def test_an_unknown_name_is_told_what_there_is(bundle):
-    with pytest.raises(InputError, match="no bundled model 'test/large'; available: test/small"):
+    with pytest.raises(InputError, match="no bundled model 'test/large'; the nearest are test/small"):
         zoo.load_model("test/large")
     with pytest.raises(InputError, match="no bundled study 'test'; available: none"):
         zoo.load_study("test")
