@@ -1,5 +1,6 @@
 # make lab    JupyterLab on the first notebook, in an environment of its own (.venv)
 # make test   ruff, mypy and every test, the notebooks among them
+# make whole  the one test that takes minutes: household, rendered anew, is bit for bit the bundled file
 # make bench  the benchmarks
 # make clean  remove .venv and what the tools left
 #
@@ -15,7 +16,7 @@ BIN := $(VENV)/bin
 NOTEBOOK := notebooks/01_explore_budgets.ipynb
 TORCH_STAMP := $(VENV)/torch-$(shell printf '%s' '$(TORCH)' | cksum | cut -d ' ' -f 1).stamp
 
-.PHONY: lab test bench clean
+.PHONY: lab test whole bench clean
 
 lab: $(VENV)/lab.stamp
 	$(BIN)/python -m jupyterlab --ip=127.0.0.1 --ServerApp.root_dir="$(CURDIR)" $(LAB_FLAGS) $(NOTEBOOK)
@@ -23,7 +24,10 @@ lab: $(VENV)/lab.stamp
 test: $(VENV)/dev.stamp
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m mypy
-	$(BIN)/python -m pytest --durations=20
+	$(BIN)/python -m pytest --durations=20 -m "not whole"
+
+whole: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest -m whole
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/python tests/benchmarks/run.py

@@ -26,6 +26,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="no CUDA device"))
 
 
+CLOSING_LINES = pytest.StashKey[list[str]]()
+
+
+@pytest.fixture
+def closing_lines(request: pytest.FixtureRequest) -> list[str]:
+    """What the log tells at its end of tests that ran in child processes."""
+    return request.config.stash.setdefault(CLOSING_LINES, [])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if lines := config.stash.get(CLOSING_LINES, []):
+        terminalreporter.section("with other instructions and threads")
+        terminalreporter.write_line("\n".join(lines))
+
+
 @pytest.fixture
 def no_shape_checks() -> Iterator[None]:
     """The package as users run it: annotations are not checked."""

@@ -52,7 +52,7 @@ def test_a_file_of_ones_own_is_loaded_by_its_path(bundle, tmp_path):
 def test_an_unknown_name_is_told_what_there_is(bundle):
     with pytest.raises(InputError, match="no bundled model 'test/large'; the nearest are test/small"):
         zoo.load_model("test/large")
-    with pytest.raises(InputError, match="no bundled study 'test'; available: none"):
+    with pytest.raises(InputError, match="no bundled study 'test'; the nearest are none"):
         zoo.load_study("test")
     with pytest.raises(InputError, match=r"no model file 'missing\.safetensors'"):
         zoo.load_model("missing.safetensors")

@@ -6,7 +6,8 @@ regulariser is the commitment loss |x - sg[code]|^2 / C.
 
 Of the two moving averages, of counts and of sums, only the counts are kept beside the codes: a sum is its code times
 its smoothed count. Across processes all vectors are gathered, so every rank makes the update that one process would
-make with the joint batch.
+make with the joint batch: up to rounding, and to vectors whose two nearest codes are equally near within rounding, of
+which another machine may choose the other. Copies of a code would make that common; no two dead codes start alike.
 """
 
 from typing import Any
@@ -20,7 +21,7 @@ from prior_lab.processes import joined
 from prior_lab.tokens.base import Posterior, Tokens
 from prior_lab.tokens.indexed import IndexedPosterior
 
-STRIDE = 7919  # a prime, so that dead codes that lie side by side start at vectors that do not
+STRIDE = 7919  # a prime, so that dead codes that lie side by side start at vectors that do not, and at different ones
 REVIVED = 2.5  # count of a code that starts anew, in the counts below which it is dead again
 
 
@@ -116,19 +117,23 @@ class EMAVQTokens(Tokens):
         return smoothed.clamp_min(torch.finfo(smoothed.dtype).tiny)
 
     def _revive(self, vectors: Float[Tensor, "batch token channel"]) -> None:
-        """Start dead codes anew at vectors of the batch; which ones changes with the step, the same on every rank."""
+        """Start dead codes anew at vectors of the batch, each at another; which ones changes with the step.
+
+        Of more dead codes than vectors the rest stay dead until a later step: copies of one code would tie, so that
+        rounding chose between them, and an index would seem to tell what the vector it stands for does not.
+        """
         (batch, tokens, _), (heads, codes, _) = vectors.shape, self.codes.shape
-        shared = tokens // heads
-        count, even = batch * shared, batch * shared / codes
+        count, even = batch * tokens // heads, batch * tokens / heads / codes
         dead = self.counts <= self.dead_below * even
-        by_head = vectors.unflatten(1, (heads, -1))
+        number = dead.cumsum(dim=1) - 1
+        dead &= number < count
+        by_head = vectors.unflatten(1, (heads, -1)).transpose(0, 1).flatten(1, 2)
+        place = (number * (STRIDE if count % STRIDE else 1) + self.steps) % count
         if dead.device.type == "cpu":
             head, code = dead.nonzero(as_tuple=True)
-            place = (code * STRIDE + self.steps) % count
-            self.codes[head, code] = by_head[place // shared, head, place % shared]
+            self.codes[head, code] = by_head[head, place[head, code]]
         else:  # for living codes too: asking which are dead would wait for the device
-            place = (torch.arange(codes, device=dead.device) * STRIDE + self.steps) % count
-            anew = by_head.transpose(0, 1)[:, place // shared, place % shared]
+            anew = by_head.gather(1, place[..., None].expand_as(self.codes))
             self.codes.copy_(torch.where(dead[..., None], anew, self.codes))
         self.counts.masked_fill_(dead, REVIVED * self.dead_below * even)
         self.revived.add_(dead.sum(dim=-1))

@@ -40,7 +40,7 @@ def test_rendering_again_gives_the_bundled_bits(name: str):
 
 
 @needs_models
-@pytest.mark.slow
+@pytest.mark.whole
 def test_building_again_gives_the_bundled_file(tmp_path: Path, capsys: pytest.CaptureFixture):
     digest = build.build_household(SOURCE, tmp_path / "household.zip", workers=2)
     assert digest == recorded_sha256() == hashlib.sha256((tmp_path / "household.zip").read_bytes()).hexdigest()

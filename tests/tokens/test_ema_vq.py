@@ -136,6 +136,23 @@ def test_a_codebook_starts_at_vectors_of_the_first_batch(dead_below: float) -> N
     assert (tokens.eval()(features).index > 0).sum() >= 7 * 20
 
 
+@pytest.mark.parametrize("heads", [7, 1])
+def test_of_more_dead_codes_than_vectors_each_starts_at_another_and_the_rest_wait(heads: int) -> None:
+    """Copies of a code would tie: rounding would choose, and the index would tell what is not there."""
+    tokens = EMAVQTokens(32, heads=heads, codes=255).train()
+    alive = 0
+    for step in range(4):
+        posterior = tokens(drawn(3, 7, seed=step))
+        alive += 3 * 7
+        living = tokens.codes.flatten(0, 1)[tokens.counts.flatten() > 0]
+        assert len(living) == len(living.unique(dim=0)) == alive == int(tokens.revived.sum())
+    assert tokens.codes.flatten(0, 1)[tokens.counts.flatten() == 0].abs().max() == 0.0  # never chosen: as near as null
+    again = tokens.eval()(drawn(3, 7, seed=3))
+    assert (again.index > 0).all()
+    assert torch.equal(again.states, drawn(3, 7, seed=3))
+    assert again.index.shape == posterior.index.shape
+
+
 def test_dead_codes_start_anew_and_are_counted() -> None:
     tokens = filled(7, 20).train()
     tokens.counts.fill_(10.0)

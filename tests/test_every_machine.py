@@ -1,0 +1,52 @@
+"""The tests that rounding could sway also pass with other instructions and other numbers of threads.
+
+Which kernels torch chooses depends on the processor; child processes are told to take those of older ones. Their
+closing lines stand at the end of the log.
+"""
+
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SENSITIVE = (
+    "tests/test_several_processes.py::test_two_processes_have_the_loss_and_gradients_of_one_with_the_joint_batch",
+    "tests/test_training.py::test_a_run_stopped_by_ctrl_c_and_resumed_equals_one_that_was_not",
+    "tests/tokens/test_ema_vq.py",
+    "tests/probes/test_linear_probes.py",
+    "tests/test_information.py",
+    "tests/data/test_build.py::test_rendering_again_gives_the_bundled_bits",
+    "tests/notebooks/test_notebooks.py::test_a_notebook_gives_again_what_it_stores[01_explore_budgets.ipynb]",
+)
+SETTINGS = {
+    "default instructions, one thread": {"ATEN_CPU_CAPABILITY": "default", "OMP_NUM_THREADS": "1"},
+    "AVX2, two threads": {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "OMP_NUM_THREADS": "2"},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SETTINGS)
+def test_sensitive_tests_pass_with_other_instructions_and_threads(name: str, closing_lines: list[str]) -> None:
+    settings = SETTINGS[name]
+    if settings["ATEN_CPU_CAPABILITY"] == "avx2" and platform.machine() not in ("x86_64", "AMD64"):
+        pytest.skip("AVX2 is x86's")
+    told = (
+        "import os, torch; print(torch.backends.cpu.get_cpu_capability(), torch.get_num_threads());"
+        "assert torch.get_num_threads() == int(os.environ['OMP_NUM_THREADS'])"
+    )
+    environment = os.environ | settings
+    kernels = _run([sys.executable, "-c", told], environment)
+    assert kernels.returncode == 0, kernels.stderr
+    done = _run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *SENSITIVE], environment)
+    closing = done.stdout.strip().rpartition("\n")[2]
+    closing_lines.append(f"{name} ({kernels.stdout.strip()}): {closing}")
+    assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-2_000:]
+    assert "passed" in closing
+
+
+def _run(command: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
