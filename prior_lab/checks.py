@@ -159,7 +159,7 @@ def _checked(name: str, value: Any, hint: Any) -> Any:
 def described(value: object) -> str:
     """A value, if it is short, else what it is."""
     if value is None or isinstance(value, bool | numbers.Real | str):
-        text = repr(value)
+        text = repr(getattr(value, "item", lambda: value)())  # NumPy's numbers as Python's
         return text if len(text) <= 80 else f"{text[:80]}..."
     if isinstance(value, type):
         return f"the class {value.__name__}"

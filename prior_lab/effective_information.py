@@ -26,6 +26,7 @@ import xarray as xr
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from prior_lab.checks import Count, entry_point
 from prior_lab.data import ImageDataset
 from prior_lab.errors import InputError
 from prior_lab.levels import Levels
@@ -121,6 +122,7 @@ class Information:
         return Estimate(scale * value, scale * (value + bias), scale * error, unit)
 
 
+@entry_point
 def information(
     source: OrderedModel | Code,
     images: ImageDataset | Tensor | None = None,
@@ -150,6 +152,9 @@ def information(
     """
     if isinstance(source, Code):
         code = source
+        count = len(code.values) if images is None else len(images)
+        if count != len(code.values):
+            raise InputError(f"The code is of {len(code.values)} images, and {count} images are given with it.")
     elif images is None:
         raise InputError("A model alone has no codes; give images: information(model, images).")
     else:
@@ -161,6 +166,8 @@ def information(
         budgets = [budget for budget in Levels(16).budgets if budget <= len(code)]
     if budgets is None:
         return table
+    if len(set(budgets)) < len(budgets):
+        raise InputError("A budget is named twice; each counts once.")
     for budget in budgets:
         if not 1 <= budget <= len(code):
             raise InputError(f"A budget of {budget} tokens: this code has 1 to {len(code)}.")
@@ -174,8 +181,9 @@ def information(
     return table.assign(columns).assign_coords(budget=("budget", list(budgets), {"units": "token"}))
 
 
+@entry_point
 @torch.inference_mode()
-def encode_images(model: OrderedModel, images: ImageDataset | Tensor, batch_size: int = 256) -> Code:
+def encode_images(model: OrderedModel, images: ImageDataset | Tensor, batch_size: Count = 256) -> Code:
     """The codes of all images as one, encoded in batches as in evaluation; the model stays as it was.
 
     A contrastive model looks at the prompts of a data set, and at the middle of images that have none.

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from prior_lab.checks import check_fields
 from prior_lab.errors import InputError
 
 
@@ -22,6 +23,7 @@ class Levels:
     count: int = 7
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not 1 <= self.count <= 16:
             raise InputError(f"A code has 1 to 16 levels, not {self.count}.")
 

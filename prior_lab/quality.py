@@ -17,6 +17,7 @@ from torchmetrics.functional.image import (
     structural_similarity_index_measure,
 )
 
+from prior_lab.checks import Count, entry_point
 from prior_lab.errors import InputError
 from prior_lab.models import Autoencoder
 
@@ -30,6 +31,7 @@ _ms_ssim = partial(
 )
 
 
+@entry_point
 def quality(
     images: UInt8[Tensor, "image 3 height width"] | Float[Tensor, "image 3 height width"],
     reconstructions: UInt8[Tensor, "image 3 height width"] | Float[Tensor, "image 3 height width"],
@@ -59,11 +61,12 @@ def quality(
     return xr.DataArray(values.cpu().numpy(), dims=("metric", "image"), coords=_metric_coords(values), name="quality")
 
 
+@entry_point
 def quality_by_budget(
     model: Autoencoder,
     images: UInt8[Tensor, "image 3 height width"] | Float[Tensor, "image 3 height width"],
     *,
-    batch_size: int = 64,
+    batch_size: Count = 64,
 ) -> xr.DataArray:
     """Every metric of every image at every budget of a model, batch by batch on the model's device.
 
@@ -80,8 +83,6 @@ def quality_by_budget(
     ------
     InputError : if there are no images, or they are not what `quality` or the model takes.
     """
-    if batch_size < 1:
-        raise InputError(f"batch_size is {batch_size}; it must be at least 1.")
     _as_float(images[:1], "images")
     parts = []
     with torch.inference_mode():

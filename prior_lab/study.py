@@ -17,7 +17,7 @@ from prior_lab.checkpoints import read_history
 from prior_lab.data import ImageDataset
 from prior_lab.effective_information import Information, encode_images
 from prior_lab.errors import InputError
-from prior_lab.files import as_path
+from prior_lab.files import as_path, name_for_file
 from prior_lab.models import ContrastiveModel
 from prior_lab.orderings import LABELS, Code
 from prior_lab.probes import Samples, linear_probes, nearest_neighbours, retrieval
@@ -66,7 +66,12 @@ def study_from_runs(
     InputError : if a folder holds no finished run, the runs are of different tasks or data, or two runs of an arm
         differ in more than their seed.
     """
+    name_for_file(name, "The study")
     runs = [read_run(folder) for folder in folders]
+    places = [run.folder.resolve() for run in runs]
+    twice = next((place for place in places if places.count(place) > 1), None)
+    if twice is not None:
+        raise InputError(f"The run {twice} is given more than once; each counts once.")
     if not runs:
         raise InputError("A study needs at least one run folder.")
     first = runs[0].experiment

@@ -498,13 +498,13 @@ def test_labels_for_other_images_are_refused(labels):
         ({"images": None}, r"A model alone has no codes; give images"),
         ({"images": torch.zeros(0, 3, 32, 32)}, "There are no images to encode"),
         ({"images": torch.zeros(4, 3, 48, 48)}, r"reads images as a tensor \[batch, 3, 32, 32\]; got \(4, 3, 48, 48\)"),
-        ({"images": np.zeros((4, 3, 32, 32))}, r"images is a ndarray; a dense tensor \[batch, 3, height, width\]"),
+        ({"images": np.zeros((4, 3, 32, 32))}, "images is a ndarray; an ImageDataset or a Tensor or None was expected"),
         ({"images": torch.full((4, 3, 32, 32), 255.0)}, r"must lie in \[0, 1\]"),
         ({"budgets": [0]}, "A budget of 0 tokens: this code has 1 to 7"),
         ({"budgets": [1, 8]}, "A budget of 8 tokens"),
         ({"tokens": [7]}, "There is no token 7"),
         ({"tokens": [2, 2]}, "A token is named twice"),
-        ({"unit": "bits"}, "Unknown unit 'bits'"),
+        ({"unit": "bits"}, "unit is 'bits'; one of bit, nat was expected"),
     ],
 )
 @pytest.mark.usefixtures("no_shape_checks")
@@ -516,7 +516,7 @@ def test_wrong_images_tokens_budgets_and_units_are_told(change, sentence):
 @pytest.mark.usefixtures("no_shape_checks")
 def test_a_code_and_the_data_set_of_other_images_do_not_go_together(discs):
     code = encode_images(tiny("gaussian"), discs)
-    with pytest.raises(InputError, match="There are 4 object labels for 24 images"):
+    with pytest.raises(InputError, match="The code is of 24 images, and 4 images are given with it"):
         information(code, discs.select(range(4)))
 
 

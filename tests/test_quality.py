@@ -71,7 +71,7 @@ def test_budgets_are_streamed_and_agree_with_decoding_one_budget(generator):
     [
         (torch.zeros(1, 1, 32, 32), r"\[image, 3, height, width\]; got \(1, 1, 32, 32\)"),
         (torch.zeros(3, 32, 32), r"got \(3, 32, 32\)"),
-        (np.zeros((1, 3, 32, 32)), "got ndarray"),
+        (np.zeros((1, 3, 32, 32)), "is a ndarray"),
         (torch.full((1, 3, 32, 32), 255.0), r"must lie in \[0, 1\]; these run from 255 to 255"),
         (torch.full((1, 3, 32, 32), float("nan")), r"must lie in \[0, 1\]"),
         (torch.zeros(1, 3, 32, 32, dtype=torch.int64), "uint8, or float"),

@@ -6,14 +6,17 @@ tells what is in it. What is larger than memory is packed once by ``pack_dataset
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
+from prior_lab.checks import Count, Within, described, entry_point
 from prior_lab.data import faces, fashion, ffhq, folder, household, mvimgnet2, packed
 from prior_lab.data.dataset import ImageDataset
 from prior_lab.errors import InputError
+from prior_lab.files import as_path
 
 __all__ = ["ImageDataset", "list_datasets", "load_dataset", "pack_dataset"]
 
+Side = Annotated[int, Within(1, 16_384)]
 _DESCRIPTIONS = {
     "household": household.DESCRIPTION,
     "faces": faces.DESCRIPTION,
@@ -30,15 +33,16 @@ def list_datasets() -> tuple[str, ...]:
     return tuple(f"{name}: {description}" for name, description in _DESCRIPTIONS.items())
 
 
+@entry_point
 def load_dataset(
     name: str,
     split: str | None = None,
     *,
     path: Path | str | None = None,
-    size: int | None = None,
+    size: Side | None = None,
     convert: Literal["rgb"] | None = None,
     unreadable: Literal["raise", "skip"] = "raise",
-    frames: int | None = None,
+    frames: Count | None = None,
 ) -> ImageDataset:
     """Load a data set by name.
 
@@ -62,32 +66,35 @@ def load_dataset(
     InputError : for an unknown data set or split, and for anything wrong with the files.
     """
     where = _checked_path(name, path, convert=convert, unreadable=unreadable, frames=frames)
+    if split is None:
+        split = "all" if name == "folder" else "train"
     if name == "household":
-        return household.load_household(split or "train", path=where, size=size)
+        return household.load_household(split, path=where, size=size)
     if name == "faces":
-        return faces.load_faces(split or "train", path=where, size=size)
+        return faces.load_faces(split, path=where, size=size)
     if name == "fashion":
-        return fashion.load_fashion(split or "train", path=where, size=size)
+        return fashion.load_fashion(split, path=where, size=size)
     assert where is not None
     if name == "ffhq":
-        return ffhq.load_ffhq(where, split or "train", size=size)
+        return ffhq.load_ffhq(where, split, size=size)
     if name == "mvimgnet2":
-        return mvimgnet2.load_mvimgnet2(where, split or "train", size=size, frames=frames, unreadable=unreadable)
+        return mvimgnet2.load_mvimgnet2(where, split, size=size, frames=frames, unreadable=unreadable)
     if name == "packed":
-        return packed.load_packed(where, split or "train", size=size)
-    return folder.load_folder(where, split or "all", size=size, convert=convert, unreadable=unreadable)
+        return packed.load_packed(where, split, size=size)
+    return folder.load_folder(where, split, size=size, convert=convert, unreadable=unreadable)
 
 
+@entry_point
 def pack_dataset(
     name: str,
     out: Path | str,
     *,
     splits: Sequence[str] = ("train", "validation", "test"),
     path: Path | str | None = None,
-    size: int | None = None,
+    size: Side | None = None,
     convert: Literal["rgb"] | None = None,
     unreadable: Literal["raise", "skip"] = "raise",
-    frames: int | None = None,
+    frames: Count | None = None,
 ) -> packed.Contents:
     """Write a data set into a folder that ``load_dataset("packed", path=out)`` reads from disk as images are used.
 
@@ -121,7 +128,7 @@ def pack_dataset(
             return folder.folder_pieces(where, split, size=size, convert=convert, unreadable=unreadable, limit=limit)
         return [load_dataset(name, split, path=where, size=size)]
 
-    return packed.pack(pieces, splits, Path(out))
+    return packed.pack(pieces, splits, as_path(out, "the new folder"))
 
 
 def _checked_path(
@@ -129,7 +136,7 @@ def _checked_path(
 ) -> Path | None:
     """Where to read a data set, if it is one that reads what it is asked for; a path for all that need one."""
     if name not in _DESCRIPTIONS:
-        raise InputError(f"there is no data set {name!r}; available are {', '.join(_DESCRIPTIONS)}")
+        raise InputError(f"there is no data set {described(name)}; available are {', '.join(_DESCRIPTIONS)}")
     if convert is not None and name != "folder":
         raise InputError(f"{name} is RGB; convert= is for the data set folder")
     if unreadable != "raise" and name not in ("folder", "mvimgnet2"):
@@ -138,4 +145,4 @@ def _checked_path(
         raise InputError(f"{name} is read with all its frames; frames= is for the data set mvimgnet2")
     if path is None and name in ("ffhq", "mvimgnet2", "folder", "packed"):
         raise InputError(f"the data set {name} needs path=, the folder with the images")
-    return None if path is None else Path(path)
+    return None if path is None else as_path(path, f"the data set {name}")

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float32, Int64, UInt8
 from PIL import Image
 from torch import Tensor
 
+from prior_lab.checks import described
 from prior_lab.errors import InputError
 
 
@@ -78,13 +79,10 @@ class ImageDataset:
         ------
         InputError : if a position is outside.
         """
-        if isinstance(indices, slice):
-            chosen = torch.arange(len(self))[indices]
-        else:
-            chosen = torch.as_tensor(indices)
-            chosen = chosen.nonzero()[:, 0] if chosen.dtype == torch.bool else chosen.to(torch.int64)
-        if len(chosen) and (int(chosen.min()) < -len(self) or int(chosen.max()) >= len(self)):
-            raise InputError(f"{self.name} has {len(self)} images; there is no image {int(chosen.max())}")
+        chosen = torch.arange(len(self))[indices] if isinstance(indices, slice) else self._positions(indices)
+        outside = chosen[(chosen < -len(self)) | (chosen >= len(self))]
+        if len(outside):
+            raise InputError(f"{self.name} has {len(self)} images; there is no image {int(outside[0])}")
         return replace(
             self,
             images=self.images[chosen],
@@ -93,6 +91,23 @@ class ImageDataset:
             prompts=None if self.prompts is None else self.prompts[chosen],
             labels=self.labels[chosen],
         )
+
+    def _positions(self, indices: Sequence[int] | Tensor) -> Int64[Tensor, "chosen"]:
+        """Whole numbers, or where a mask of all images is true."""
+        try:
+            chosen = torch.as_tensor(indices)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise InputError(f"images are selected by {described(indices)}; expected positions or a mask") from error
+        if chosen.dtype == torch.bool and chosen.shape == (len(self),):
+            return chosen.nonzero()[:, 0]
+        nothing = chosen.shape == (0,)  # an empty list is a tensor of floats
+        whole = not (chosen.is_floating_point() or chosen.is_complex() or chosen.dtype == torch.bool)
+        if chosen.ndim != 1 or not (whole or nothing):
+            raise InputError(
+                f"images are selected by {chosen.dtype} of shape {tuple(chosen.shape)}; expected positions, or a mask "
+                f"of the {len(self)} images of {self.name}"
+            )
+        return chosen.to(torch.int64)
 
     def prompts_or_centred(self) -> Float32[Tensor, "image 5"]:
         """The prompts; without any, for every image a Gaussian in its middle, a quarter of each side wide."""

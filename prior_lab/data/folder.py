@@ -18,6 +18,7 @@ from prior_lab.data.tracks import (
     images_in,
     read_frames,
     read_labels,
+    require_plain,
     split_names,
 )
 from prior_lab.errors import InputError
@@ -107,6 +108,8 @@ def _find_tracks(path: Path) -> dict[str, list[Path]]:
     flat = images_in(path)
     nested = {child.name: images_in(child) for child in sorted(path.iterdir()) if child.is_dir()}
     nested = {name: frames for name, frames in nested.items() if frames}
+    for name in nested:
+        require_plain(name, str(path))
     if flat and nested:
         raise InputError(
             f"{path} has both images ({flat[0].name}, ...) and folders with images ({next(iter(nested))}, ...); "

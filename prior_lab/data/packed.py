@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from itertools import product
 from math import prod
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -25,6 +25,7 @@ import torch
 from jaxtyping import Int64, Shaped
 from torch import Tensor
 
+from prior_lab.checks import Within, check_fields, parse_json
 from prior_lab.data.dataset import ImageDataset
 from prior_lab.errors import InputError
 from prior_lab.files import part_beside, replacing
@@ -53,13 +54,23 @@ class Contents:
 
     format: int
     name: str
-    height: int
-    width: int
+    height: Annotated[int, Within(1, 2**16)]
+    width: Annotated[int, Within(1, 2**16)]
     columns: tuple[str, ...]
     splits: dict[str, int]
     object_names: tuple[str, ...]
     taxonomies: tuple[str, ...]
     label_names: tuple[tuple[str, ...], ...]
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        missing = [name for name in ("images", "objects", "labels") if name not in self.columns]
+        if missing or not set(self.columns) <= {"images", "objects", "labels", "masks", "prompts"}:
+            raise InputError(f"columns are {', '.join(self.columns)}; expected images, objects, labels, masks, prompts")
+        if not self.splits or min(self.splits.values()) < 1:
+            raise InputError("splits must have one image or more each")
+        if len(self.label_names) != len(self.taxonomies):
+            raise InputError(f"{len(self.label_names)} of {len(self.taxonomies)} taxonomies have names of labels")
 
     @classmethod
     def of(cls, piece: ImageDataset, splits: Mapping[str, int]) -> Self:
@@ -89,7 +100,7 @@ class Contents:
             raise InputError(f"{folder} is no folder; {EXPECTED}")
         path = folder / CONTENTS
         try:
-            told = json.loads(path.read_text(encoding="utf-8"))
+            told = parse_json(path.read_text(encoding="utf-8"), str(path))
             found = told["format"]
             if found == FORMAT:
                 told["label_names"] = map(tuple, told["label_names"])
@@ -98,6 +109,8 @@ class Contents:
                 for column, split in product(contents.columns, contents.splits):
                     contents.column(column, split)
                 return contents
+        except InputError as error:
+            raise InputError(f"{path} cannot be read as the contents of packed data ({error}); {EXPECTED}") from error
         except FileNotFoundError as error:
             raise InputError(f"{folder} has no {CONTENTS}; {EXPECTED}") from error
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -144,6 +157,7 @@ def load_packed(path: Path, split: str = "train", *, size: int | None = None) ->
             f"pack it with --size {size}"
         )
     columns = {name: _map(path / _file_name(name, split), *contents.column(name, split)) for name in contents.columns}
+    _require_numbers(path, contents, columns)
     return ImageDataset(
         name=contents.name,
         split=split,
@@ -156,6 +170,19 @@ def load_packed(path: Path, split: str = "train", *, size: int | None = None) ->
         labels=columns["labels"],
         label_names=contents.label_names,
     )
+
+
+def _require_numbers(path: Path, contents: Contents, columns: Mapping[str, Tensor]) -> None:
+    """Objects and labels have names, and prompts are numbers."""
+    if int(columns["objects"].min()) < 0 or int(columns["objects"].max()) >= len(contents.object_names):
+        raise InputError(f"{path} has objects beyond the {len(contents.object_names)} names in {CONTENTS}; pack anew")
+    for level, names in enumerate(contents.label_names):
+        labels = columns["labels"][:, level]
+        if int(labels.min()) < -1 or int(labels.max()) >= len(names):
+            taxonomy = contents.taxonomies[level]
+            raise InputError(f"{path} has labels beyond the {len(names)} names of {taxonomy}; pack the data set anew")
+    if "prompts" in columns and not columns["prompts"].isfinite().all():
+        raise InputError(f"{path} has prompts that are not finite numbers; pack the data set anew")
 
 
 def fetch(images: Shaped[Tensor, "image ..."], indices: Int64[Tensor, "chosen"]) -> Shaped[Tensor, "chosen ..."]:

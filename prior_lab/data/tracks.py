@@ -24,6 +24,8 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 SHARES = {"train": (0.0, 0.70), "validation": (0.70, 0.85), "test": (0.85, 1.0)}
 LABELS = "labels.csv"
 HALF = {"1": 0, "L": 127, "I;16": 32767}  # what a pixel of an object exceeds, by the mode of the mask
+UNBOUNDED = ("I", "F")  # modes whose values have no range that would tell what is white
+PIXEL = 12**-0.5  # standard deviation of a pixel: that of a mask one pixel wide, whose own would be 0
 SHOWN = 3  # names that a sentence lists
 
 
@@ -75,8 +77,24 @@ def split_names(names: Sequence[str], split: str) -> list[str]:
 
 def images_in(folder: Path) -> list[Path]:
     """Image files of a folder in the order of their names, without masks."""
-    images = [child for child in folder.iterdir() if child.suffix.lower() in SUFFIXES and child.is_file()]
+    found = [child for child in folder.iterdir() if child.suffix.lower() in SUFFIXES]
+    for child in found:
+        if child.is_symlink() and not child.exists():
+            raise InputError(f"{child} is a link to what is not there; mend it or remove it")
+        require_plain(child.name, str(folder))
+    images = [child for child in found if child.is_file()]
     return sorted(image for image in images if not image.name.lower().endswith(".mask.png"))
+
+
+def require_plain(name: str, where: str) -> None:
+    """Refuse a name that cannot be told in a table, a file of results or a page.
+
+    Raises
+    ------
+    InputError : if it holds a line break or another control character, or is no UTF-8.
+    """
+    if not name.isprintable() or name.encode(errors="replace") != name.encode(errors="ignore"):
+        raise InputError(f"{where} holds the name {name!r}; names are printable text in UTF-8")
 
 
 def read_labels(table: Path, key: str) -> Labels:
@@ -92,6 +110,8 @@ def read_labels(table: Path, key: str) -> Labels:
     InputError : if the file cannot be read, and for a wrong header, a row of another length, a name that is missing or
         there twice, and a level without labels.
     """
+    if table.is_symlink() and not table.exists():
+        raise InputError(f"{table} is a link to what is not there; mend it or remove it")
     if not table.exists():
         return Labels((), (), {})
     (_, header), *lines = _read_table(table, key)
@@ -102,6 +122,8 @@ def read_labels(table: Path, key: str) -> Labels:
             raise InputError(f"{table}, line {number}, has {len(row)} cells; expected {len(header)}, as in the header")
         if not row[0]:
             raise InputError(f"{table}, line {number}, has nothing in the column {key}; expected a name")
+        for cell in row:
+            require_plain(cell, f"{table}, line {number},")
         if row[0] in cells:
             raise InputError(f"{table}, line {number}, names {row[0]} once more; expected one row each")
         cells[row[0]] = row[1:]
@@ -217,6 +239,7 @@ def _fill(
         images[index] = image.transpose(2, 0, 1)
         if mask is not None:
             masks[index], prompts[index] = mask, mask_gaussians(mask[None])[0]
+            prompts[index, 2:4] = np.maximum(prompts[index, 2:4], PIXEL)
         return None
 
     errors = threads.map(fill, range(len(frames)))
@@ -283,6 +306,8 @@ def _read(frame: Frame, size: int | None, convert: str | None) -> tuple[np.ndarr
     if image.mode != "RGB":
         if convert is None:
             raise InputError(f"{frame.image} is not RGB but {_kind(image)}; pass convert='rgb' to convert such images")
+        if image.mode in UNBOUNDED:
+            raise InputError(f"{frame.image} is {_kind(image)}, of no known range; expected 8 or 16 bits a channel")
         image = _to_rgb(image)
     mask = None if frame.mask is None else _read_mask(frame.mask, image.size, size)
     if size is not None:

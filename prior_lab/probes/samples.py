@@ -11,8 +11,11 @@ import xarray as xr
 from jaxtyping import Float32, Float64, Int64
 from torch import Tensor
 
+from prior_lab.checks import check_fields
 from prior_lab.errors import InputError
 from prior_lab.results import bootstrap_interval
+
+LARGEST = 1e15  # of features: their squares, summed over images, stay within float32
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +38,7 @@ class Samples:
     objects: Int64[Tensor, "sample"]
 
     def __post_init__(self) -> None:
+        check_fields(self)
         kinds = {"features": (2, torch.float32), "labels": (2, torch.int64), "objects": (1, torch.int64)}
         for name, (dimensions, dtype) in kinds.items():
             tensor = getattr(self, name)
@@ -52,6 +56,8 @@ class Samples:
             raise InputError(f"Features of shape {tuple(self.features.shape)} hold nothing to probe.")
         if not torch.stack(self.features.aminmax()).isfinite().all():
             raise InputError("The features hold NaN or infinite numbers; probes need finite ones.")
+        if self.features.abs().max() > LARGEST:
+            raise InputError(f"The features reach {self.features.abs().max():.1e}; probes take up to {LARGEST:.0e}.")
         if self.labels.numel() and int(self.labels.min()) < -1:
             raise InputError(f"A label is {int(self.labels.min())}; labels are 0 and above, or -1 for none.")
 

@@ -72,6 +72,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from prior_lab.checks import described
 from prior_lab.errors import InputError
 from prior_lab.files import name_for_file, require_file, require_writable, writing
 from prior_lab.results import contrastive, reconstruction
@@ -144,12 +145,14 @@ def validate(tree: xr.DataTree) -> None:
     ------
     InputError : naming what is missing or wrong.
     """
-    if tree.attrs.get("schema") != SCHEMA:
+    if not isinstance(tree, xr.DataTree):
+        raise InputError(f"A study is {described(tree)}; an xarray.DataTree was expected.")
+    if not isinstance(tree.attrs.get("schema"), str) or tree.attrs["schema"] != SCHEMA:
         raise InputError(f"These are not results of prior_lab: the root's attribute schema is not {SCHEMA!r}.")
-    if tree.attrs.get("schema_version") != SCHEMA_VERSION:
+    version = tree.attrs.get("schema_version")
+    if not isinstance(version, int | np.integer) or version != SCHEMA_VERSION:
         raise InputError(
-            f"These results have schema version {tree.attrs.get('schema_version')}; "
-            f"this prior_lab reads version {SCHEMA_VERSION}."
+            f"These results have schema version {described(version)}; this prior_lab reads version {SCHEMA_VERSION}."
         )
     _require_attrs(tree, ROOT_ATTRS, "study")
     name_for_file(tree.attrs["name"], "The study")
@@ -160,9 +163,16 @@ def validate(tree: xr.DataTree) -> None:
         raise InputError(f"The study {tree.attrs['name']!r} is of an unknown task {task!r}; expected {_or(VARIABLES)}.")
     if task == "contrastive":
         _validate_variables("study", tree, BASELINES)
+    wall_time = tree.attrs["wall_time_s"]
+    texts = [name for name in ROOT_ATTRS if name != "wall_time_s" and not isinstance(tree.attrs[name], str)]
+    if texts or not isinstance(wall_time, float | int | np.number):
+        raise InputError(f"The study's attributes {', '.join(texts) or 'wall_time_s'} are not what the schema says.")
     for name, arm in tree.children.items():
         owner = f"arm {str(name)!r}"
         _require_attrs(arm, ARM_ATTRS, owner)
+        texts = [attr for attr in ARM_ATTRS if not isinstance(arm.attrs[attr], str)]
+        if texts:
+            raise InputError(f"The {owner} has attributes that are no text: {', '.join(texts)}.")
         _validate_variables(owner, arm, {**VARIABLES[task], **INFORMATION})
         history = dict.fromkeys(("loss", VALIDATION[task]), ("seed", "step"))
         if "step" in arm.coords or any(key in arm for key in history):
@@ -200,8 +210,9 @@ def load(path: str | Path) -> xr.DataTree:
     try:
         with xr.open_datatree(path, engine="h5netcdf") as file:
             tree = file.load()
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise InputError(f"{str(path)!r} is not a whole NetCDF file of results: {error}") from error
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError, IndexError, MemoryError) as error:
+        problem = str(error).partition("\n")[0][:200]
+        raise InputError(f"{str(path)!r} is not a whole NetCDF file of results ({problem}).") from error
     validate(tree)
     return tree
 
@@ -239,11 +250,21 @@ def _validate_variables(
         variable = node[key]
         if variable.dims != dims:
             raise InputError(f"The {owner} has {key}{variable.dims}; expected {key}({', '.join(dims)}).")
+        if variable.dtype.kind not in "fiub":
+            raise InputError(f"The variable {key} of the {owner} holds {variable.dtype}; real numbers were expected.")
+        if not variable.size:
+            raise InputError(f"The variable {key} of the {owner} is empty: it has {dict(variable.sizes)}.")
         if "units" not in variable.attrs:
             raise InputError(f"The variable {key} of the {owner} lacks the attribute units.")
         if not partial and key not in PARTIAL and not np.isfinite(variable).all():
             raise InputError(f"The variable {key} of the {owner} holds numbers that are not finite.")
         missing = {*dims, *(["unit"] if "metric" in dims else [])} - set(variable.coords)
+        for dim in {"budget", "seed", "token"} & set(dims) - missing:
+            numbers = variable[dim].values
+            if numbers.dtype.kind not in "iu" or len(np.unique(numbers)) < len(numbers):
+                raise InputError(
+                    f"The {owner} has {dim}s that are not whole numbers, each once: {numbers[:8].tolist()}."
+                )
         if missing:
             raise InputError(f"The {owner} lacks the coordinates {', '.join(sorted(missing))}.")
 

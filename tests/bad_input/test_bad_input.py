@@ -24,7 +24,7 @@ from prior_lab.zoo import save_model
 ROWS = sorted(path.stem for path in Path(__file__).parent.glob("rows_*.py"))
 CASES = [(f"{rows.removeprefix('rows_')}: {one.name}", one) for rows in ROWS for one in import_module(rows).CASES]
 LONGEST = 600  # characters of a sentence
-FEWEST = 200  # rows of the table
+FEWEST = 700  # rows of the table
 
 
 @pytest.fixture(scope="module")

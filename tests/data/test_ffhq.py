@@ -145,7 +145,7 @@ def test_unknown_split_size_and_conversion_are_told(tmp_path: Path):
     _write(tmp_path, (0,))
     with pytest.raises(InputError, match="ffhq has no split 'dev'; there are train, validation, test, all"):
         load_dataset("ffhq", "dev", path=tmp_path)
-    with pytest.raises(InputError, match="size=-1 is no image size"):
+    with pytest.raises(InputError, match="size is -1; it must be at least 1"):
         load_dataset("ffhq", path=tmp_path, size=-1)
     with pytest.raises(InputError, match="ffhq is RGB; convert= is for the data set folder"):
         load_dataset("ffhq", path=tmp_path, convert="rgb")

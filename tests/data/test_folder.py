@@ -135,7 +135,7 @@ def test_unknown_split_size_and_conversion_are_told(save_image, no_shape_checks)
     path = save_image("a.png").parent
     with pytest.raises(InputError, match="no split 'dev'; there are all, train, validation, test"):
         load_dataset("folder", "dev", path=path)
-    with pytest.raises(InputError, match="size=0 is no image size"):
+    with pytest.raises(InputError, match="size is 0; it must be at least 1"):
         load_dataset("folder", path=path, size=0)
     with pytest.raises(InputError, match="convert='grey' is unknown"):
         load_dataset("folder", path=path, convert="grey")

@@ -147,3 +147,14 @@ def test_the_prompt_of_a_large_mask_is_exact():
     """Squares of its sums leave 64-bit integers."""
     prompt = mask_gaussians(np.ones((1, 2000, 2000), dtype=bool))[0]
     np.testing.assert_allclose(prompt[:4], [1000, 1000, *2 * [2000 / 12**0.5]], rtol=1e-6)
+
+
+def test_a_mask_one_pixel_wide_has_the_width_of_a_pixel(tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    mask = np.zeros((8, 8), dtype=np.uint8)
+    mask[:, 3] = 255
+    Image.fromarray(mask).save(tmp_path / "a.mask.png")
+    prompt = load_dataset("folder", path=tmp_path).prompts[0].tolist()
+    assert prompt[:2] == [3.5, 4.0]
+    assert prompt[3] == pytest.approx(12**-0.5)
+    assert prompt[2] > 2.0

@@ -164,7 +164,7 @@ def test_empty_splits_are_told(tmp_path: Path):
 def test_unknown_split_size_number_and_conversion_are_told(root: Path):
     with pytest.raises(InputError, match="mvimgnet2 has no split 'dev'; there are train, validation, test, all"):
         load_dataset("mvimgnet2", "dev", path=root)
-    with pytest.raises(InputError, match="size=0 is no image size"):
+    with pytest.raises(InputError, match="size is 0; it must be at least 1"):
         load_dataset("mvimgnet2", path=root, size=0)
     with pytest.raises(InputError, match="frames=0 is no number of frames; expected a positive number"):
         load_dataset("mvimgnet2", path=root, frames=0)

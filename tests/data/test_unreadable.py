@@ -84,7 +84,7 @@ def test_other_faults_are_not_skipped(folder: Path):
 
 def test_an_unknown_choice_is_told(save_image, no_shape_checks):
     path = save_image("a.png").parent
-    with pytest.raises(InputError, match="unreadable='ignore' is unknown; expected 'raise' or 'skip'"):
+    with pytest.raises(InputError, match="unreadable is 'ignore'; one of raise, skip was expected"):
         load_dataset("folder", path=path, unreadable="ignore")
 
 
