@@ -1,6 +1,6 @@
 # make lab    JupyterLab on the first notebook, in an environment of its own (.venv)
 # make test   ruff, mypy and every test, the notebooks among them
-# make whole  the one test that takes minutes: household, rendered anew, is bit for bit the bundled file
+# make whole  tests that take minutes: household, rendered anew, is the bundled file; the wheel in an empty environment
 # make bench  the benchmarks
 # make clean  remove .venv and what the tools left
 #

@@ -5,7 +5,7 @@
     model = pl.load_model("household/reconstruction/prior-gaussian")
     images = pl.load_dataset("household", split="test").images[:8]
     code = model.encode(images)  # 127 tokens, in order
-    pictures = model.decode(code[:15])  # what 15 of them tell
+    pictures = model.decode(code[:15])  # what 15 of them carry
     pl.explore(pl.load_study("household-reconstruction"))  # in Jupyter
 
 Everything is imported when it is first used: `import prior_lab` costs nothing, and training needs no notebook packages.
@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     from prior_lab.effective_information import information
     from prior_lab.models import Autoencoder, AutoencoderConfig, ContrastiveConfig, ContrastiveModel
     from prior_lab.orderings import Code
-    from prior_lab.runs import run_study
     from prior_lab.tasks import ContrastiveExperiment, ReconstructionExperiment
-    from prior_lab.training import train
+    from prior_lab.training import run_study, train
     from prior_lab.widgets import (
         BudgetExplorer,
         InformationExplorer,
@@ -94,7 +93,7 @@ _HOMES = {
     "load_dataset": "data",
     "load_model": "zoo",
     "load_study": "zoo",
-    "run_study": "runs",
+    "run_study": "training",
     "train": "training",
 }
 _LAB_PACKAGES = {"anywidget", "IPython", "ipywidgets", "plotly", "traitlets"}

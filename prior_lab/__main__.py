@@ -89,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _told_in_a_sentence() -> tuple[type[Exception], ...]:
     """What ends a command without a traceback; what only training raises is known once training is imported."""
-    training = sys.modules.get("prior_lab.training")
+    training = sys.modules.get("prior_lab.training.loop")
     return (InputError,) if training is None else (InputError, training.NotFiniteError)
 
 

@@ -1,4 +1,4 @@
-"""One check for all that users hand over: types and ranges as annotations state them, told in one sentence.
+"""One check for all that users hand over: types and ranges as annotations state them, reported in one sentence.
 
 A frozen dataclass calls `check_fields(self)` when it is made; a public function is an `@entry_point`. Ranges are stated
 where the type is:
@@ -75,7 +75,7 @@ def check_fields(made: Any, owner: str = "") -> None:
 
     Parameters
     ----------
-    owner : stands before the names of fields, where they alone would not tell what is meant.
+    owner : stands before the names of fields, where they alone would not say what is meant.
 
     Raises
     ------

@@ -1,8 +1,8 @@
-"""Effective information of tokens: how much they tell of the images, in bits, and how sure that is (eq. 7 and 8).
+"""Effective information of tokens: how much they carry of the images, in bits, and how certain that is (eq. 7 and 8).
 
     code = encode_images(model, images)
     measured = Information(code.posterior, images.objects)
-    measured.total(range(3, 7))               # what tokens 4 to 7 tell: value, corrected value, standard error
+    measured.total(range(3, 7))               # what tokens 4 to 7 carry: value, corrected value, standard error
     measured.select(chairs).total(range(7))   # of the images that show chairs, from the same codes
 
 I(S) is the sum of b(u) over the retained tokens. Every kind's b(u) is a mean over images of what each image contributes
@@ -35,7 +35,7 @@ from prior_lab.orderings import Code
 from prior_lab.tokens import Posterior
 
 Unit = Literal["bit", "nat"]
-SILENT = 0.01  # nats: a token below it tells next to nothing
+SILENT = 0.01  # nats: a token below it carries next to nothing
 COLLAPSED = 0.1  # share of its states or channels below which a token wastes them
 
 
@@ -62,7 +62,7 @@ class Estimate:
 
 
 class Information:
-    """What the tokens of some images tell; cheap to ask and to narrow down.
+    """What the tokens of some images carry; cheap to ask and to narrow down.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ def information(
     source : a model, or the code of all images.
     images : what a model encodes; with a data set, standard errors are over its objects.
     tokens : numbers, from 0, of the tokens to look at, or a slice; all, if not given.
-    budgets : prefixes whose sums to tell; those of whole levels, if neither these nor tokens are given.
+    budgets : prefixes whose sums to report; those of whole levels, if neither these nor tokens are given.
     unit : "bit" or "nat".
 
     Returns
@@ -220,7 +220,7 @@ def health(code: Code) -> xr.Dataset:
 
     Returns
     -------
-    Dataset (token) with `information` [nat], `states`, the effective number of states told apart (exp of the
+    Dataset (token) with `information` [nat], `states`, the effective number of distinct states (exp of the
     information, an index' perplexity), and `used`, the share of states or channels in use; and `level`, the token's.
     """
     worth = code.information.double().cpu()
@@ -236,14 +236,14 @@ def health(code: Code) -> xr.Dataset:
 
 
 def warnings(state: xr.Dataset) -> list[str]:
-    """Sentences about the levels that have collapsed, from what `health` tells; none if all is well."""
+    """Sentences about the levels that have collapsed, from what `health` reports; none if all is well."""
     sentences = []
     for level, tokens in state.groupby("level"):
         first, last, count = int(tokens.token[0]) + 1, int(tokens.token[-1]) + 1, tokens.sizes["token"]
         name = f"level {level} (token {first})" if count == 1 else f"level {level} (tokens {first} to {last})"
         silent = int((tokens.information < SILENT).sum())
         if silent * 2 >= count:
-            which = "the token tells" if count == 1 else f"{silent} of {count} tokens tell"
+            which = "the token carries" if count == 1 else f"{silent} of {count} tokens carry"
             sentences.append(f"{name}: {which} next to nothing of the images (below {SILENT} nat).")
         elif float(tokens.used.mean()) < COLLAPSED:
             share = 100 * float(tokens.used.mean())

@@ -2,7 +2,7 @@
 
 
 class InputError(ValueError):
-    """Wrong input, told in one sentence: what was wrong, what was expected, what is available.
+    """Wrong input, reported in one sentence: what was wrong, what was expected, what is available.
 
     Every public entry point raises this (a ``ValueError``) for a wrong path, shape, dtype, budget, config, label file
     or checkpoint. The command line prints the sentence without a traceback.

@@ -127,15 +127,15 @@ def as_path(path: object, noun: str) -> Path:
     """
     if not isinstance(path, str | Path) or not str(path):
         raise InputError(f"The path of {noun} is {path!r}; a text or a pathlib.Path was expected.")
-    told = f"The path of {noun}, {str(path)[:80]!r},"
+    sentence = f"The path of {noun}, {str(path)[:80]!r},"
     try:
         encoded = os.fsencode(path)
     except UnicodeEncodeError as error:
-        raise InputError(f"{told} holds a character that no path can hold.") from error
+        raise InputError(f"{sentence} holds a character that no path can hold.") from error
     if b"\0" in encoded:
-        raise InputError(f"{told} holds a character that no path can hold.")
+        raise InputError(f"{sentence} holds a character that no path can hold.")
     if len(encoded) > LONGEST_PATH or any(len(part) > LONGEST_PART for part in encoded.split(b"/")):
-        raise InputError(f"{told} is longer, or holds a longer name, than file systems take.")
+        raise InputError(f"{sentence} is longer, or holds a longer name, than file systems take.")
     return Path(path)
 
 

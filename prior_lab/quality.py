@@ -44,20 +44,21 @@ def quality(
 
     Returns
     -------
-    DataArray (metric, image), float32; the coordinate `unit` tells each metric's unit. PSNR [dB] ends at 100 dB, which
-    is far beyond what 8 bits tell apart: identical images get that instead of infinity.
+    DataArray (metric, image), float32; the coordinate `unit` has each metric's unit. PSNR [dB] ends at 100 dB, which
+    is far beyond what 8 bits resolve: identical images get that instead of infinity.
 
     Raises
     ------
     InputError : if a tensor is no batch of RGB images of such a type and range, or the two differ in shape.
     """
-    truth, guess = _as_float(images, "images"), _as_float(reconstructions, "reconstructions")
-    if truth.shape != guess.shape:
+    truth, estimate = _as_float(images, "images"), _as_float(reconstructions, "reconstructions")
+    if truth.shape != estimate.shape:
         raise InputError(
-            f"The reconstructions have shape {tuple(guess.shape)}, the images {tuple(truth.shape)}; they must be alike."
+            f"The reconstructions have shape {tuple(estimate.shape)}, the images {tuple(truth.shape)}; "
+            "they must be alike."
         )
     with torch.inference_mode():
-        values = _measure(truth.to(guess.device), guess)
+        values = _measure(truth.to(estimate.device), estimate)
     return xr.DataArray(values.cpu().numpy(), dims=("metric", "image"), coords=_metric_coords(values), name="quality")
 
 
@@ -88,10 +89,10 @@ def quality_by_budget(
     with torch.inference_mode():
         for batch in images.split(batch_size):
             truth = _as_float(batch, "images")
-            guesses = model.decode_budgets(model.encode(batch))
-            truth = truth.to(guesses.device).expand_as(guesses)
-            values = _measure(truth.flatten(0, 1), guesses.flatten(0, 1).float())
-            parts.append(values.unflatten(1, guesses.shape[:2]).cpu())
+            reconstructions = model.decode_budgets(model.encode(batch))
+            truth = truth.to(reconstructions.device).expand_as(reconstructions)
+            values = _measure(truth.flatten(0, 1), reconstructions.flatten(0, 1).float())
+            parts.append(values.unflatten(1, reconstructions.shape[:2]).cpu())
     values = torch.cat(parts, dim=2)
     coords = {**_metric_coords(values), "budget": list(model.budgets)}
     return xr.DataArray(values.numpy(), dims=("metric", "budget", "image"), coords=coords, name="quality")
@@ -114,14 +115,14 @@ def _as_float(images: Tensor, noun: str) -> Tensor:
 
 
 def _measure(
-    truth: Float[Tensor, "image 3 height width"], guess: Float[Tensor, "image 3 height width"]
+    truth: Float[Tensor, "image 3 height width"], estimate: Float[Tensor, "image 3 height width"]
 ) -> Float[Tensor, "metric image"]:
-    error = (truth - guess).flatten(1)
+    error = (truth - estimate).flatten(1)
     absolute, squared = error.abs().mean(1), error.square().mean(1)
     psnr = -10 * squared.clamp_min(10 ** (-PSNR_LIMIT / 10)).log10()
-    rows = [absolute, squared, psnr, _ssim(guess, truth)]
+    rows = [absolute, squared, psnr, _ssim(estimate, truth)]
     if min(truth.shape[2:]) >= MS_SSIM_SIDE:
-        rows.append(_ms_ssim(guess, truth))
+        rows.append(_ms_ssim(estimate, truth))
     return torch.stack([row.reshape(-1) for row in rows])
 
 

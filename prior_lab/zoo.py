@@ -1,6 +1,6 @@
 """Bundled weights and studies by name, checked by SHA-256, and model files of one's own.
 
-Weights are safetensors in half precision. The file's metadata tells what it is (`format`), the model's shape (`model`),
+Weights are safetensors in half precision. The file's metadata say what it is (`format`), the model's shape (`model`),
 the experiment that trained it (`config`) and the exact command that made it (`command`): nothing is unpickled.
 """
 

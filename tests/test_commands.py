@@ -20,8 +20,8 @@ from prior_lab.__main__ import main, parse
 from prior_lab.commands import lab
 from prior_lab.commands.training import Study
 from prior_lab.effective_information import Information, encode_images
-from prior_lab.study import ContrastiveMeasurement, read_run
 from prior_lab.tasks import ContrastiveExperiment, ReconstructionExperiment
+from prior_lab.training.study import ContrastiveMeasurement, read_run
 from prior_lab.zoo import load_autoencoder, load_contrastive
 
 PRIOR = "household/reconstruction/prior-gaussian"

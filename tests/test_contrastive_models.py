@@ -1,23 +1,16 @@
 from typing import get_args
 
 import pytest
+import tiny
 import torch
 from torch import Generator, Tensor
 
 from prior_lab.errors import InputError
-from prior_lab.models import ContrastiveConfig, ContrastiveModel
+from prior_lab.models import ContrastiveConfig
 from prior_lab.orderings import OrderingName
 from prior_lab.tokens import TokenName
 
 ARMS = [(ordering, kind) for ordering in get_args(OrderingName) for kind in get_args(TokenName)]
-
-
-def tiny(ordering: OrderingName = "prior", tokens: TokenName = "gaussian") -> ContrastiveModel:
-    config = ContrastiveConfig(
-        ordering=ordering, tokens=tokens, levels=3, image_size=32, width=32, channels=32, encoder_depth=1,
-        predictor_depth=1, sides=(2, 4, 8), patches=12, registers=2,
-    )  # fmt: skip
-    return ContrastiveModel(config)
 
 
 @pytest.fixture
@@ -34,7 +27,7 @@ def prompts(generator: Generator) -> Tensor:
 def test_every_arm_projects_each_budget_and_trains_every_parameter(
     ordering: OrderingName, tokens: TokenName, images: Tensor, prompts: Tensor, generator: Generator
 ) -> None:
-    model = tiny(ordering, tokens)
+    model = tiny.contrastive_model(ordering, tokens)
     projections, code = model(model.encoder.look(images, prompts, generator), model.ordering.draw(6, generator))
     assert len(projections) == len(code.weights)
     loss = sum(weight * head.square().sum() for weight, head in zip(code.weights, projections, strict=True))
@@ -52,7 +45,7 @@ def test_every_arm_projects_each_budget_and_trains_every_parameter(
 def test_a_code_depends_on_its_own_image_only_and_is_the_same_every_time(
     ordering: OrderingName, images: Tensor, prompts: Tensor
 ) -> None:
-    model = tiny(ordering).eval()
+    model = tiny.contrastive_model(ordering).eval()
     together = model.encode(images, prompts).values
     torch.testing.assert_close(model.encode(images[2:3], prompts[2:3]).values, together[2:3], atol=1e-5, rtol=1e-5)
     assert torch.equal(model.encode(images, prompts).values, together)
@@ -62,7 +55,7 @@ def test_a_code_depends_on_its_own_image_only_and_is_the_same_every_time(
 def test_features_of_a_shorter_prefix_are_the_first_of_a_longer_one(
     ordering: OrderingName, tap: str, images: Tensor, prompts: Tensor
 ) -> None:
-    model = tiny(ordering).eval()
+    model = tiny.contrastive_model(ordering).eval()
     code = model.encode(images, prompts)
     full = model.features(code, tap)  # type: ignore[arg-type]
     for budget in model.budgets:
@@ -70,7 +63,7 @@ def test_features_of_a_shorter_prefix_are_the_first_of_a_longer_one(
 
 
 def test_levels_are_what_priors_heads_read(images: Tensor, prompts: Tensor) -> None:
-    model = tiny("prior").eval()
+    model = tiny.contrastive_model("prior").eval()
     code = model.encode(images, prompts)
     outputs = model.features(code, "levels").unflatten(1, (7, 32))
     states = model.ordering.states(code)
@@ -81,7 +74,7 @@ def test_levels_are_what_priors_heads_read(images: Tensor, prompts: Tensor) -> N
 def test_the_summary_in_training_is_the_mean_of_the_tokens_that_were_kept(
     images: Tensor, prompts: Tensor, monkeypatch: pytest.MonkeyPatch, generator: Generator
 ) -> None:
-    model = tiny("td")
+    model = tiny.contrastive_model("td")
     mask = torch.arange(7) >= torch.tensor([[1], [2], [3], [7], [4], [5]])
     monkeypatch.setattr(model.ordering, "mask", lambda batch, generator: mask)
     code = model(model.encoder.look(images, prompts, generator), model.ordering.draw(6, generator))[1]
@@ -90,13 +83,13 @@ def test_the_summary_in_training_is_the_mean_of_the_tokens_that_were_kept(
 
 
 def test_without_prompts_the_model_looks_at_the_middle(images: Tensor) -> None:
-    model = tiny().eval()
+    model = tiny.contrastive_model().eval()
     middle = torch.tensor([16.0, 16.0, 8.0, 8.0, 0.0]).expand(6, -1)
     torch.testing.assert_close(model.encode(images).values, model.encode(images, middle).values)
 
 
 def test_images_of_any_size_are_read_at_their_own_resolution(generator: Generator) -> None:
-    model = tiny().eval()
+    model = tiny.contrastive_model().eval()
     assert len(model.encode(torch.rand(2, 3, 48, 80, generator=generator))) == 7
 
 
@@ -106,7 +99,7 @@ def test_the_config_survives_its_json() -> None:
 
 
 def test_wrong_images_and_prompts_are_named(images: Tensor, prompts: Tensor, no_shape_checks: None) -> None:
-    model = tiny()
+    model = tiny.contrastive_model()
     with pytest.raises(InputError, match=r"\[batch, 3, height, width\] of 8 pixels or more a side; got \(6, 3, 32\)"):
         model.encode(images[..., 0])
     with pytest.raises(InputError, match=r"got \(6, 3, 4, 32\)"):

@@ -14,12 +14,12 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 SENSITIVE = (
-    "tests/test_several_processes.py::test_two_processes_have_the_loss_and_gradients_of_one_with_the_joint_batch",
-    "tests/test_training.py::test_a_run_stopped_by_ctrl_c_and_resumed_equals_one_that_was_not",
+    "tests/training/test_several_processes.py::test_two_processes_have_the_loss_and_gradients_of_one_with_the_joint_batch",
+    "tests/training/test_loop.py::test_a_run_stopped_by_ctrl_c_and_resumed_equals_one_that_was_not",
     "tests/tokens/test_ema_vq.py",
     "tests/probes/test_linear_probes.py",
     "tests/test_information.py",
-    "tests/data/test_build.py::test_rendering_again_gives_the_bundled_bits",
+    "tests/data/household/test_build.py::test_rendering_again_gives_the_bundled_bits",
     "tests/notebooks/test_notebooks.py::test_a_notebook_gives_again_what_it_stores[01_explore_budgets.ipynb]",
 )
 SETTINGS = {

@@ -9,16 +9,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from test_training import tiny
+import tiny
 
 import prior_lab as pl
 from prior_lab import files, results
-from prior_lab.checkpoints import checkpoints
 from prior_lab.commands.lab import write_notebook
 from prior_lab.errors import InputError
-from prior_lab.runs import run_experiment
-from prior_lab.study import MODEL_FILE
-from prior_lab.training import train
+from prior_lab.training.checkpoints import checkpoints
+from prior_lab.training.loop import train
+from prior_lab.training.runs import run_experiment
+from prior_lab.training.study import MODEL_FILE
 from prior_lab.zoo import load_study
 
 USERS = (".2024-notes.txt", ".1.backup", ".12.checkpoint-00000004.safetensors", ".prior-lab-notes.part")
@@ -48,14 +48,14 @@ def gone() -> int:
 
 def test_training_into_a_folder_leaves_the_users_hidden_files(pictures: Path, full_of_users: Path) -> None:
     before = contents(full_of_users)
-    train(tiny(pictures), full_of_users, progress=False)
+    train(tiny.reconstruction(pictures), full_of_users, progress=False)
     assert before.items() <= contents(full_of_users).items()
 
 
 def test_training_that_is_refused_leaves_the_folder_as_it_was(pictures: Path, full_of_users: Path) -> None:
     before = contents(full_of_users)
     with pytest.raises(InputError, match="no such folder|is no folder|does not exist|no folder"):
-        train(replace(tiny(pictures), path="nowhere"), full_of_users, progress=False)
+        train(replace(tiny.reconstruction(pictures), path="nowhere"), full_of_users, progress=False)
     assert contents(full_of_users) == before | {".lock": b""}
 
 
@@ -83,7 +83,7 @@ def test_only_what_a_process_that_is_gone_began_is_removed(tmp_path: Path) -> No
 
 
 def test_a_finished_model_is_never_overwritten_by_another_run(pictures: Path, tmp_path: Path) -> None:
-    experiment = tiny(pictures)
+    experiment = tiny.reconstruction(pictures)
     model_file = run_experiment(experiment, tmp_path, command="mine", progress=False).model_file
     for checkpoint in checkpoints(tmp_path):
         checkpoint.unlink()
@@ -100,7 +100,7 @@ def test_a_finished_model_is_never_overwritten_by_another_run(pictures: Path, tm
 def test_a_study_is_written_into_its_folder_only(pictures: Path, tmp_path: Path, name: str) -> None:
     folder = tmp_path / "here" / "studies"
     with pytest.raises(InputError, match="becomes that of a file"):
-        pl.run_study([tiny(pictures)], folder, name=name, progress=False)
+        pl.run_study([tiny.reconstruction(pictures)], folder, name=name, progress=False)
     assert not contents(tmp_path).keys() - {"pictures"}
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
 from prior_lab.data import ImageDataset
-from prior_lab.data.folder import load_folder
+from prior_lab.data.readers.folder import load_folder
 from prior_lab.effective_information import Information, encode_images, health, information, warnings
 from prior_lab.errors import InputError
 from prior_lab.models import Autoencoder, AutoencoderConfig
@@ -564,9 +564,9 @@ def test_a_collapsed_code_is_told_level_by_level(posterior: Posterior):
     assert (abs(state.information) < 1e-6).all()
     np.testing.assert_allclose(state.states, 1.0, atol=1e-6)
     assert warnings(state) == [
-        "level 0 (token 1): the token tells next to nothing of the images (below 0.01 nat).",
-        "level 1 (tokens 2 to 3): 2 of 2 tokens tell next to nothing of the images (below 0.01 nat).",
-        "level 2 (tokens 4 to 7): 4 of 4 tokens tell next to nothing of the images (below 0.01 nat).",
+        "level 0 (token 1): the token carries next to nothing of the images (below 0.01 nat).",
+        "level 1 (tokens 2 to 3): 2 of 2 tokens carry next to nothing of the images (below 0.01 nat).",
+        "level 2 (tokens 4 to 7): 4 of 4 tokens carry next to nothing of the images (below 0.01 nat).",
     ]
 
 
@@ -576,7 +576,7 @@ def test_one_silent_token_of_four_is_no_collapse_two_are():
     assert warnings(health(as_code(indexed(index)))) == []
     index[:, 6] = 0
     told = warnings(health(as_code(indexed(index))))
-    assert told == ["level 2 (tokens 4 to 7): 2 of 4 tokens tell next to nothing of the images (below 0.01 nat)."]
+    assert told == ["level 2 (tokens 4 to 7): 2 of 4 tokens carry next to nothing of the images (below 0.01 nat)."]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ class Command(Protocol):
 
         Parameters
         ----------
-        command : the exact command, as a model file tells it.
+        command : the exact command, as a model file records it.
         """
 
 
@@ -69,8 +69,8 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [head, *rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
 
-    def told(line: Sequence[str]) -> str:
+    def formatted(line: Sequence[str]) -> str:
         cells = [cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)]
         return "  ".join([line[0].ljust(widths[0]), *cells]).rstrip()
 
-    return "\n".join(map(told, lines))
+    return "\n".join(map(formatted, lines))

@@ -11,7 +11,7 @@ from prior_lab.commands.answers import Answer, Answering
 
 @dataclass(frozen=True)
 class BuildData:
-    """Render a bundled data set anew from its source and tell whether it is the bundled file, bit for bit.
+    """Render a bundled data set anew from its source and report whether it is the bundled file, bit for bit.
 
     SOURCE is, for household, the folder of Debian's sweethome3d-furniture: /usr/share/sweethome3d/furniture.
     """
@@ -23,7 +23,7 @@ class BuildData:
 
     def run(self, command: str) -> None:
         """Render."""
-        from prior_lab.data.build import build_household
+        from prior_lab.data.household.build import build_household
 
         build_household(self.source, self.out, workers=self.workers)
 
@@ -32,7 +32,7 @@ class BuildData:
 class PackData:
     """Write a data set into a folder that is read from disk as images are used: --data packed --path OUT.
 
-    For data larger than memory; NAME is a data set that `data list` tells.
+    For data larger than memory; NAME is a data set of `data list`.
     """
 
     name: tyro.conf.Positional[str]
@@ -65,8 +65,8 @@ class PackData:
             unreadable=self.unreadable,
             frames=self.frames,
         )
-        told = ", ".join(f"{split} {count:,}" for split, count in contents.splits.items())
-        print(f"wrote {self.out}: images of {contents.width}x{contents.height} pixels, {told}")
+        sizes = ", ".join(f"{split} {count:,}" for split, count in contents.splits.items())
+        print(f"wrote {self.out}: images of {contents.width}x{contents.height} pixels, {sizes}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""What `train` and `study` tell without an experiment: enough for the list of commands, and quick to import."""
+"""What `train` and `study` say without an experiment: enough for the list of commands, and quick to import."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,7 @@ import tyro
 
 @dataclass(frozen=True, kw_only=True)
 class TaskFlags:
-    """What both are told beside the experiment."""
+    """What both take beside the experiment."""
 
     task: Literal["reconstruction", "contrastive"] = "reconstruction"
     """What to train for: reconstruction of images, or contrastive learning of objects."""

@@ -119,11 +119,11 @@ def _notebook(study: str, tree: "xr.DataTree") -> dict[str, Any]:
         "convert": learnt.convert,
         "unreadable": skip,
     }
-    told = "".join(f", {name}={value!r}" for name, value in options.items() if value is not None)
+    arguments = "".join(f", {name}={value!r}" for name, value in options.items() if value is not None)
     explore = "explore_probes" if tree.attrs["task"] == "contrastive" else "explore"
     code = (
         "import prior_lab as pl\n\n"
-        f"images = pl.load_dataset({learnt.data!r}, 'test'{told})\n"
+        f"images = pl.load_dataset({learnt.data!r}, 'test'{arguments})\n"
         f"pl.{explore}(pl.load_study({study!r}), images)"
     )
     text = f"# The study {tree.attrs['name']}\n\nRun the cell below (Shift+Enter), then slide through the budgets."

@@ -40,7 +40,7 @@ class MeasureModel(Answering):
     def source(self) -> str | Path:
         """The model as `load_model` takes it."""
         from prior_lab.files import as_path
-        from prior_lab.study import read_run
+        from prior_lab.training.study import read_run
         from prior_lab.zoo import list_models
 
         folder = as_path(self.model, "a model")
@@ -87,7 +87,7 @@ class Quality(MeasureModel):
 
         from prior_lab.quality import UNITS, quality_by_budget
         from prior_lab.results import bootstrap_interval
-        from prior_lab.study import evenly_spread
+        from prior_lab.training.study import evenly_spread
         from prior_lab.zoo import load_autoencoder
 
         model = load_autoencoder(self.source)
@@ -115,13 +115,13 @@ class Information(MeasureModel):
     """Measure the effective information of a model's code: of each level and of each budget, with standard errors."""
 
     unit: Literal["nat", "bit", "byte"] = "bit"
-    """What information is told in."""
+    """Units of information."""
 
     def answer(self, command: str) -> Answer:
         """Encode and count."""
         from prior_lab import effective_information
         from prior_lab.levels import Levels
-        from prior_lab.study import evenly_spread
+        from prior_lab.training.study import evenly_spread
         from prior_lab.zoo import load_model
 
         model = load_model(self.source)
@@ -130,7 +130,7 @@ class Information(MeasureModel):
         measured = effective_information.Information(code.posterior, images.objects)
         pyramid = Levels(model.config.levels)
 
-        def told(tokens: slice) -> dict[str, Any]:
+        def estimate(tokens: slice) -> dict[str, Any]:
             estimate = measured.total(tokens, "nat" if self.unit == "nat" else "bit")
             scale = 1 / 8 if self.unit == "byte" else 1.0
             return {
@@ -140,10 +140,10 @@ class Information(MeasureModel):
             }
 
         levels = [
-            {"level": level, "first_token": tokens.start, "tokens": size} | told(tokens)
+            {"level": level, "first_token": tokens.start, "tokens": size} | estimate(tokens)
             for level, (tokens, size) in enumerate(zip(pyramid.slices, pyramid.sizes, strict=True))
         ]
-        budgets = [{"budget": budget} | told(slice(budget)) for budget in pyramid.budgets]
+        budgets = [{"budget": budget} | estimate(slice(budget)) for budget in pyramid.budgets]
         about = self.about(images)
         rows = [
             [str(one["level"]), str(one["tokens"]), _sure(one), str(two["budget"]), _sure(two)]
@@ -166,7 +166,7 @@ class Probe(MeasureModel):
 
     def answer(self, command: str) -> Answer:
         """Encode, fit and score."""
-        from prior_lab.study import ContrastiveMeasurement
+        from prior_lab.training.study import ContrastiveMeasurement
         from prior_lab.zoo import load_contrastive
 
         model = load_contrastive(self.source)
@@ -207,7 +207,7 @@ class Measure(Answering):
         """Measure and save."""
         from prior_lab import results
         from prior_lab.files import name_for_file, require_writable
-        from prior_lab.study import study_from_runs
+        from prior_lab.training.study import study_from_runs
 
         require_writable(self.out, ".nc")
         name_for_file(self.name, "The study")

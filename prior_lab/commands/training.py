@@ -19,9 +19,9 @@ from prior_lab.errors import InputError
 from prior_lab.models import AutoencoderConfig, ContrastiveConfig
 from prior_lab.orderings import OrderingName
 from prior_lab.processes import process_rank
-from prior_lab.runs import MEASURES, headline_by_budget, run_experiment, run_name, run_study
 from prior_lab.tasks import ContrastiveExperiment, Experiment, ReconstructionExperiment, experiment_from_json
 from prior_lab.tokens import TokenName
+from prior_lab.training.runs import MEASURES, headline_by_budget, run_experiment, run_name, run_study
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +45,8 @@ class Train(TrainFlags):  # noqa: D101 (the command's text is that of its flags)
         if process_rank() > 0:
             return
         headline = headline_by_budget(self.experiment, run.last)
-        told = "  ".join(f"{budget}: {value:.3f}" for budget, value in headline.items())
-        print(f"validation {MEASURES[self.experiment.headline]}  {told}")
+        values = "  ".join(f"{budget}: {value:.3f}" for budget, value in headline.items())
+        print(f"validation {MEASURES[self.experiment.headline]}  {values}")
         print(f"wrote {run.model_file}")
 
 

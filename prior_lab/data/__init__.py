@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from prior_lab.checks import Count, Within, described, entry_point
-from prior_lab.data import faces, fashion, ffhq, folder, household, mvimgnet2, packed
+from prior_lab.data import household
 from prior_lab.data.dataset import ImageDataset
+from prior_lab.data.feeding import packed
+from prior_lab.data.readers import faces, fashion, ffhq, folder, mvimgnet2
 from prior_lab.errors import InputError
 from prior_lab.files import as_path
 

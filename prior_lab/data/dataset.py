@@ -28,8 +28,8 @@ def centred_prompt(height: int, width: int) -> Float32[Tensor, "5"]:
 class ImageDataset:
     """Images of objects, several frames of each, with masks, prompts and labels where they are known.
 
-    ``images`` are RGB display values; ``objects`` indexes ``object_names``; ``masks`` tell where the object covers more
-    than half of a pixel; ``prompts`` are the masks' Gaussians: mean x and y, first and second standard deviation
+    ``images`` are RGB display values; ``objects`` indexes ``object_names``; ``masks`` are true where the object covers
+    more than half of a pixel; ``prompts`` are the masks' Gaussians: mean x and y, first and second standard deviation
     [pixel], rotation [radian]. Column ``t`` of ``labels`` indexes ``label_names[t]``, the labels of ``taxonomies[t]``,
     and is -1 where the object has no label at that level. Names are those of the whole data set, in every split.
     """

@@ -1,9 +1,9 @@
 """Foveal patches: what FLIP (Traub & Butz 2025, arXiv 2502.02763) reads of an image around an object.
 
-The object is told by a prompt, its 2-D Gaussian. Patches of several sides, all at the image's own resolution, are drawn
-off the pixel grid around it, from the Gaussian widened by sqrt 2, and read by bilinear interpolation. A fixed number of
-patches is filled greedily from the largest side down: of each side as many as cover the Gaussian's ellipse `density`
-times, and the rest of the smallest.
+The object is given by a prompt, its 2-D Gaussian. Patches of several sides, all at the image's own resolution, are
+drawn off the pixel grid around it, from the Gaussian widened by sqrt 2, and read by bilinear interpolation. A fixed
+number of patches is filled greedily from the largest side down: of each side as many as cover the Gaussian's ellipse
+`density` times, and the rest of the smallest.
 
 FLIP draws centres at random and rejects those that overlap too much, object by object in C. Here the centres of one
 side are a low-discrepancy sequence (Roberts' R2, the golden ratio's generalisation to two dimensions), carried to the

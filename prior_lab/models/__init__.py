@@ -1,6 +1,6 @@
 """Models built from one frozen config, a file for each task: encoder, ordering and heads.
 
-The `Autoencoder` reconstructs, the `ContrastiveModel` tells objects apart. Both give a `Code`.
+The `Autoencoder` reconstructs, the `ContrastiveModel` distinguishes objects. Both give a `Code`.
 """
 
 from prior_lab.models.autoencoder import Autoencoder, AutoencoderConfig

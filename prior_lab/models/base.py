@@ -126,7 +126,7 @@ class OrderedModel(nn.Module, ABC):
 
     @property
     def fingerprint(self) -> str:
-        """What tells this model from others: what it is, and the SHA-256 of its weights in half precision.
+        """What identifies this model: what it is, and the SHA-256 of its weights in half precision.
 
         So a model and the file that it was saved to have the same, and a model that is trained on has another.
         """

@@ -1,7 +1,7 @@
 """Orderings: features in, ordered code out, and back to the states that heads read (eq. 1 to 6).
 
 `TailDrop` (MBOP-TD) and `IndependentTailDrop` (MBOP-ITD) put pressure on the order by masking late tokens in training;
-`Prior` predicts each level from the one above and encodes the residual. Two more, not in the paper, tell what the
+`Prior` predicts each level from the one above and encodes the residual. Two more, not in the paper, show what the
 ingredients of PRIOR add: `Matryoshka` supervises every prefix without masking and without prediction, and
 `PriorWithoutPrediction` has residual levels over plain upsampling.
 

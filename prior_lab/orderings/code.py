@@ -20,7 +20,7 @@ class Code:
     values : the transmitted tokens: all that decoding needs.
     posterior : their distribution, from which information is measured.
     prefixes : the lengths a prefix may have: whole levels for PRIOR, any length for masking orderings.
-    made_by : the model that made it, as `OrderedModel.fingerprint` tells; other models refuse it. With None any model
+    made_by : the model that made it, as `OrderedModel.fingerprint` has it; other models refuse it. With None any model
         that it fits reads it: `dataclasses.replace(code, made_by=None)` for one that decodes it on purpose.
     """
 

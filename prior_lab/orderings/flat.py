@@ -90,7 +90,7 @@ class Masking(Flat):
         """The sequence under a mask.
 
         Masked tokens are draws from their masked state too, as table 1 has it, and cost no rate. Setting them to the
-        most likely value of that state instead tells the decoder which tokens are there, and it then fails where more
+        most likely value of that state instead shows the decoder which tokens are there, and it then fails where more
         are there than it ever saw: MBOP-ITD's error at full budget was 39 % above that at 31 tokens.
         """
         mask = draws.mask

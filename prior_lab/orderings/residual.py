@@ -1,4 +1,4 @@
-"""Residual orderings: a pyramid of levels, each of which encodes what the level above did not foresee (eq. 4 to 6)."""
+"""Residual orderings: a pyramid of levels, each of which encodes what the level above did not predict (eq. 4 to 6)."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -141,7 +141,7 @@ class Residual(Ordering):
 
 
 class Prior(Residual):
-    """Predictive residual inference, eq. 4: each level encodes what its predictor could not foresee.
+    """Predictive residual inference, eq. 4: each level encodes the residual of its prediction.
 
     Parameters
     ----------

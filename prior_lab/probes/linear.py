@@ -74,7 +74,7 @@ def linear_probes(
     -------
     Dataset with
 
-    - `accuracy` (budget, taxonomy): on test, mean over objects of the share of their images that is told right;
+    - `accuracy` (budget, taxonomy): on test, mean over objects of the share of their images that are correct;
       `interval` (budget, taxonomy, bound): its 95 % percentile bootstrap over objects;
     - `correct_by_object` (budget, taxonomy, object): that share; NaN for objects without a label;
     - `predicted` (budget, taxonomy, image): label index of every test image; -1 where it has no label;
@@ -98,13 +98,13 @@ def linear_probes(
     seen, unseen, held_back = standardise([split.features[:, : columns[-1]] for split in splits.values()])
     chosen = [_choose(probes, unseen, validation) for probes in fit_probes(seen, targets, columns, paths)]
     predicted = torch.stack([torch.stack([probe.predict(held_back) for probe, _ in row]) for row in chosen])
-    told = {
+    rows = {
         "strength": ([[probe.strength for probe, _ in row] for row in chosen], "1"),
         "objective": ([[probe.objective for probe, _ in row] for row in chosen], "nat"),
         "validation_accuracy": ([[accuracy for _, accuracy in row] for row in chosen], "1"),
     }
     table = accuracy_table(predicted, test, list(budgets), taxonomies)
-    table = table.assign({name: (("budget", "taxonomy"), rows, {"units": unit}) for name, (rows, unit) in told.items()})
+    table = table.assign({name: (("budget", "taxonomy"), row, {"units": unit}) for name, (row, unit) in rows.items()})
     return table.assign(majority=("taxonomy", _majority(targets, test), {"units": "1"}))
 
 

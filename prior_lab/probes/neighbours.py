@@ -1,4 +1,4 @@
-"""What the neighbours of an image tell at every budget of ordered codes: votes of the nearest, and whole rankings.
+"""What the neighbours of an image predict at every budget of ordered codes: votes of the nearest, and whole rankings.
 
 Features are cut to the budget, then scaled to unit length; their products, the cosine similarities, add up over
 budgets. Images of the same object never count, so that gallery and queries may be the same images. Similarities that
@@ -37,7 +37,7 @@ def nearest_neighbours(
     Parameters
     ----------
     gallery : the neighbours; an image without a label in a taxonomy is none there.
-    queries : the images to be told; on the same device.
+    queries : the images to be classified; on the same device.
     widths : how many leading columns each budget [token] reads.
     taxonomies : names of the columns of labels.
     k : number of neighbours.
@@ -47,7 +47,7 @@ def nearest_neighbours(
     -------
     Dataset with
 
-    - `accuracy` (budget, taxonomy): mean over objects of the share of their images that is told right;
+    - `accuracy` (budget, taxonomy): mean over objects of the share of their images that is classified correctly;
       `interval` (budget, taxonomy, bound): its 95 % percentile bootstrap over objects;
     - `correct_by_object` (budget, taxonomy, object): that share; NaN for objects without a label;
     - `predicted` (budget, taxonomy, image): label index of every query; -1 where it has no label, or no neighbour.
@@ -62,14 +62,14 @@ def nearest_neighbours(
         raise InputError(f"k is {k} and the temperature {temperature}; both must be positive.")
     votes = [_one_hot(labels) for labels in gallery.labels.T]
 
-    def told(rows: Int64[Tensor, "query"]) -> Int64[Tensor, "budget taxonomy query"]:
+    def predict(rows: Int64[Tensor, "query"]) -> Int64[Tensor, "budget taxonomy query"]:
         foreign = queries.objects[rows, None] != gallery.objects
         similarities = _similarities(queries.features[rows], gallery.features, list(budgets.values()))
         return torch.stack(
             [torch.stack([_vote(here, foreign, vote, k, temperature) for vote in votes]) for here in similarities]
         )
 
-    predicted = torch.cat([told(rows) for rows in _chunks(queries)], dim=2)
+    predicted = torch.cat([predict(rows) for rows in _chunks(queries)], dim=2)
     return accuracy_table(predicted, queries, list(budgets), taxonomies)
 
 

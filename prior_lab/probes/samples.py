@@ -71,7 +71,7 @@ def check_splits(splits: Mapping[str, Samples], taxonomies: Sequence[str]) -> No
 
     Raises
     ------
-    InputError : telling which split, and what it has.
+    InputError : naming which split, and what it has.
     """
     if not taxonomies or len(set(taxonomies)) < len(taxonomies):
         raise InputError(f"The taxonomies are {list(taxonomies)}; expected one or more different names.")

@@ -22,7 +22,7 @@ from torch import Tensor
 from prior_lab.probes.spaces import Space
 
 TOLERANCE = 1e-6  # bound on the distance to the optimum's objective, relative to the objective
-ROUNDING = 1e-4  # such a bound that a fit may end at without a warning, where float32 tells no better
+ROUNDING = 1e-4  # such a bound that a fit may end at without a warning, where float32 resolves no better
 LIMIT = 500  # iterations
 PAIRS = 20  # that L-BFGS remembers: with 10 weak penalties take a third more iterations, with 40 a tenth fewer
 FLATNESS = 0.3  # share of the slope that may be left where a step ends: 0.9 takes a third more iterations
@@ -135,7 +135,7 @@ class Fit:
 
     Attributes
     ----------
-    targets : what it is to tell.
+    targets : what it is to predict.
     memory : what is known of the objective's curvature.
     vector : the solution so far, as its space holds it.
     residual : gradient of the loss by the logits.

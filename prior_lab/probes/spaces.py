@@ -49,14 +49,14 @@ class Space(ABC):
         """Bound on how far the objective is above its minimum [nat].
 
         At its best bias the objective is `strength`-strongly convex in W, hence |gradient by W|^2 / (2 strength), which
-        is the duality gap. The bias is never quite its best; that adds some thousandths, told by the curvature c.
+        is the duality gap. The bias is never quite its best; that adds some thousandths, bounded by the curvature c.
         """
         bias, weights = self.squares(gradient)
         return bias / (2 * self.curvature) + weights / (2 * self.strength)
 
     @abstractmethod
     def zeros(self, labels: int) -> Float32[Tensor, "part label entry"]:
-        """The solution that tells nothing."""
+        """The solution that predicts nothing from the features."""
 
     @abstractmethod
     def gradient(

@@ -1,4 +1,4 @@
-"""What arms of every task have in common: what they are, what their tokens tell, how their training went."""
+"""What arms of every task have in common: what they are, what their tokens carry, how their training went."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -72,11 +72,11 @@ def assemble(
     measured : the task's variables, each with its units.
     validation : name of the variable that holds the validation curve.
     """
-    told = xr.concat([run.information for run in runs], dim=seed_index(runs), join="exact").astype(np.float32)
+    tokens = xr.concat([run.information for run in runs], dim=seed_index(runs), join="exact").astype(np.float32)
     information = {
-        "information": told["information"],
-        "information_corrected": told["corrected"],
-        "information_error": told["standard_error"],
+        "information": tokens["information"],
+        "information_corrected": tokens["corrected"],
+        "information_error": tokens["standard_error"],
     }
     curves = _curves({"loss": [run.loss for run in runs], validation: [run.validation for run in runs]})
     for variables, units in ((information, "nat"), (curves, "1")):
@@ -89,7 +89,7 @@ def assemble(
 
 
 def with_units(variable: xr.DataArray, units: str) -> xr.DataArray:
-    """In single precision, and telling its units."""
+    """In single precision, with its units."""
     return variable.astype(np.float32).assign_attrs(units=units)
 
 

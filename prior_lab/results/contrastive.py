@@ -1,4 +1,4 @@
-"""Arms that tell objects apart: frozen probes at every budget and label level."""
+"""Arms that distinguish objects: frozen probes at every budget and label level."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -68,9 +68,9 @@ def build_contrastive_arm(runs: Sequence[ContrastiveRun], objects: Sequence[str]
         "average_precision": joined([run.retrieval for run in runs]),
         "strength": joined([run.probes["strength"] for run in runs]),
     }
-    told = {name: with_units(variable, "1") for name, variable in measured.items()}
-    told["ntxent"] = with_units(ntxent.assign_coords(seed=seeds), "nat")
+    variables = {name: with_units(variable, "1") for name, variable in measured.items()}
+    variables["ntxent"] = with_units(ntxent.assign_coords(seed=seeds), "nat")
     predicted = runs[0].probes["predicted"].transpose("taxonomy", "budget", "image").astype(np.int16)
     predicted = predicted.assign_coords(image=np.arange(predicted.sizes["image"]))
-    told["predicted"] = predicted.assign_attrs(units="1")
-    return assemble(runs, record, told, validation=VALIDATION)
+    variables["predicted"] = predicted.assign_attrs(units="1")
+    return assemble(runs, record, variables, validation=VALIDATION)

@@ -59,8 +59,8 @@ def build_reconstruction_arm(
         "quality": by_object.mean("object"),
         "quality_interval": bootstrap_interval(by_object),
     }
-    told = {name: with_units(variable, "see the coordinate unit") for name, variable in measured.items()}
-    return assemble(runs, record, told, validation=VALIDATION)
+    variables = {name: with_units(variable, "see the coordinate unit") for name, variable in measured.items()}
+    return assemble(runs, record, variables, validation=VALIDATION)
 
 
 def _object_means(quality: xr.DataArray, objects: Sequence[str]) -> xr.DataArray:

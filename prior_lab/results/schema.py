@@ -4,7 +4,7 @@
 
 ==================  ====================================================================
 `schema`            "prior-lab/results"
-`schema_version`    2; another one is refused, never guessed at
+`schema_version`    2; another one is refused
 `name`              of the study, for instance "household-reconstruction"
 `dataset`, `task`   what was learnt from, and what for ("reconstruction" or "contrastive")
 `commit`            git commit of the code, with "-dirty" after it if files had changed; "unknown" outside a checkout

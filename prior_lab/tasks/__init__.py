@@ -3,7 +3,7 @@
 import json
 
 from prior_lab.checks import parse_json
-from prior_lab.data.augmentation import Augmentation
+from prior_lab.data.feeding.augmentation import Augmentation
 from prior_lab.errors import InputError
 from prior_lab.models import AutoencoderConfig, ContrastiveConfig
 from prior_lab.tasks.base import Experiment, Record, Task
@@ -30,7 +30,7 @@ def experiment_from_json(text: str) -> Experiment:
     """
     values = parse_json(text, "The experiment")
     try:
-        match values.pop("task", "reconstruction"):  # older files tell no task: there was one
+        match values.pop("task", "reconstruction"):  # older files name no task: there was one
             case "reconstruction":
                 return ReconstructionExperiment(**{**values, "model": AutoencoderConfig(**values["model"])})
             case "contrastive":

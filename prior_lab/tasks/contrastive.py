@@ -1,6 +1,6 @@
 """Contrastive learning of objects (section 2.4 of the paper): NT-Xent over pairs of frames, one pair an object.
 
-What short runs of PRIOR on `household` have told, on the validation split at full budget (accuracies are those of 20
+What short runs of PRIOR on `household` have shown, on the validation split at full budget (accuracies are those of 20
 nearest neighbours, coarse and class; pixels give 0.38 and 0.21):
 
 - Colour: 400 steps with jitter of 0.2 give 0.40 and 0.20; 0.4 with some hue and grey 0.35 and 0.19; 0.8 with any hue
@@ -16,7 +16,7 @@ nearest neighbours, coarse and class; pixels give 0.38 and 0.21):
   categories in use and NT-Xent at 2.26; 0.1 with batch entropy 3 two thirds and 2.10.
 - Nothing is overfit: after 900 steps of 4e-3 NT-Xent of as many training objects is 1.09 where that of validation is
   1.28. A run of 1,500 steps (4e-3, jitter of 0.2, weight 0.05) came to 1.21.
-- Longer is not better for classes: with 3,600 steps of 1e-2 and Gaussian tokens NT-Xent is 1.07, but linear probes tell
+- Longer is not better for classes: with 3,600 steps of 1e-2 and Gaussian tokens NT-Xent is 1.07, but linear probes get
   0.237 of the classes where 900 steps give 0.253 (on test both 0.191).
 - Nor are wider crops: 900 steps with a shift and a scale of 0.3 give 0.240 (NT-Xent 1.38 where it is 1.32), with
   0.5, 0.4 and turns of 40 degrees 0.223 (1.55).
@@ -34,7 +34,7 @@ from torch import Generator, nn
 
 from prior_lab.checks import MANY, Count, Positive, Share, Within
 from prior_lab.data import ImageDataset
-from prior_lab.data.augmentation import Augmentation, PairSampler, track_table
+from prior_lab.data.feeding.augmentation import Augmentation, PairSampler, track_table
 from prior_lab.effective_information import encode_images
 from prior_lab.encoders import Patches
 from prior_lab.models import ContrastiveConfig, ContrastiveModel, OrderedModel

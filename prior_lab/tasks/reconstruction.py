@@ -9,8 +9,8 @@ from jaxtyping import Int64
 from torch import Generator, Tensor, nn
 
 from prior_lab.checks import Share
-from prior_lab.data.batches import Batches
-from prior_lab.data.epochs import batch_indices
+from prior_lab.data.feeding.batches import Batches
+from prior_lab.data.feeding.epochs import batch_indices
 from prior_lab.models import Autoencoder, AutoencoderConfig, OrderedModel
 from prior_lab.objectives import Loss, absolute_errors, total_loss
 from prior_lab.orderings import Draws

@@ -120,7 +120,7 @@ class EMAVQTokens(Tokens):
         """Start dead codes anew at vectors of the batch, each at another; which ones changes with the step.
 
         Of more dead codes than vectors the rest stay dead until a later step: copies of one code would tie, so that
-        rounding chose between them, and an index would seem to tell what the vector it stands for does not.
+        rounding chose between them, and an index would seem to carry what the vector it stands for does not.
         """
         (batch, tokens, _), (heads, codes, _) = vectors.shape, self.codes.shape
         count, even = batch * tokens // heads, batch * tokens / heads / codes

@@ -2,7 +2,7 @@
 
 from case import Case, contrastive_shape, shape
 
-from prior_lab.data.augmentation import Augmentation
+from prior_lab.data.feeding.augmentation import Augmentation
 from prior_lab.models import AutoencoderConfig, ContrastiveConfig
 from prior_lab.tasks import ContrastiveExperiment, ReconstructionExperiment, experiment_from_json
 

@@ -14,10 +14,10 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 import prior_lab as pl
-from prior_lab.checkpoints import checkpoints
-from prior_lab.runs import run_experiment
-from prior_lab.study import study_from_runs
-from prior_lab.training import train
+from prior_lab.training.checkpoints import checkpoints
+from prior_lab.training.loop import train
+from prior_lab.training.runs import run_experiment
+from prior_lab.training.study import study_from_runs
 from prior_lab.zoo import load_autoencoder, load_contrastive, save_model
 
 Edit = Callable[[dict[str, torch.Tensor], dict[str, str]], None]

@@ -14,7 +14,7 @@ from prior_lab.objectives import Loss, absolute_errors, nt_xent, total_loss
 from prior_lab.orderings import LABELS, Draws, OrderingName
 from prior_lab.tasks import ContrastiveExperiment, Experiment, ReconstructionExperiment
 from prior_lab.tokens import TokenName
-from prior_lab.training import make_optimizer
+from prior_lab.training.loop import make_optimizer
 
 ORDERINGS: tuple[OrderingName, ...] = ("td", "itd", "prior")
 TOKENS: tuple[TokenName, ...] = ("gaussian", "categorical", "ema-vq")

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from prior_lab.data import ImageDataset, load_dataset
-from prior_lab.data.taxonomy import SPLITS
+from prior_lab.data.household.taxonomy import SPLITS
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,305 @@
+"""Studies from finished runs: every run measured on the test split, the seeds of one experiment joined to an arm."""
+
+import math
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Container, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import xarray as xr
+from torch import Tensor
+
+from prior_lab import results, zoo
+from prior_lab.data import ImageDataset
+from prior_lab.effective_information import Information, encode_images
+from prior_lab.errors import InputError
+from prior_lab.files import as_path, name_for_file
+from prior_lab.models import ContrastiveModel
+from prior_lab.orderings import LABELS, Code
+from prior_lab.probes import Samples, linear_probes, nearest_neighbours, retrieval
+from prior_lab.probes.samples import accuracy_table
+from prior_lab.quality import quality_by_budget
+from prior_lab.tasks import ContrastiveExperiment, Experiment, experiment_from_json, nt_xent_by_budget
+from prior_lab.training.checkpoints import read_history
+
+MODEL_FILE = "model.safetensors"
+PROBE_IMAGES = 5000  # training images at most, evenly spread, that probes learn from
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run that `python -m prior_lab train` finished, as its folder records."""
+
+    folder: Path
+    experiment: Experiment
+    command: str
+
+    @property
+    def model_file(self) -> Path:
+        """The weights."""
+        return self.folder / MODEL_FILE
+
+    @property
+    def arm(self) -> str:
+        """The arm's name in a study, such as prior-gaussian."""
+        return f"{self.experiment.model.ordering}-{self.experiment.model.tokens}"
+
+
+def study_from_runs(
+    folders: Sequence[Path],
+    *,
+    name: str,
+    model_name: Callable[[FinishedRun], str] = lambda run: str(run.model_file.resolve()),
+) -> xr.DataTree:
+    """Measure runs on the test split of their data and gather them in a study (see `results/schema.py`).
+
+    Parameters
+    ----------
+    folders : run folders of `python -m prior_lab train`; those of one arm may differ in their seed alone.
+    model_name : what the study says of where an arm's model lies; as `load_model` takes it, or "".
+
+    Raises
+    ------
+    InputError : if a folder holds no finished run, the runs are of different tasks or data, or two runs of an arm
+        differ in more than their seed.
+    """
+    name_for_file(name, "The study")
+    runs = [read_run(folder) for folder in folders]
+    places = [run.folder.resolve() for run in runs]
+    twice = next((place for place in places if places.count(place) > 1), None)
+    if twice is not None:
+        raise InputError(f"The run {twice} is given more than once; each counts once.")
+    if not runs:
+        raise InputError("A study needs at least one run folder.")
+    first = runs[0].experiment
+    if any(run.experiment.task != first.task for run in runs):
+        raise InputError("The runs are of different tasks; measure them as separate studies.")
+    if any((run.experiment.data, run.experiment.path) != (first.data, first.path) for run in runs):
+        raise InputError("The runs learnt from different data; measure them as separate studies.")
+    measurement = _MEASUREMENTS[first.task](first)
+    arms = {}
+    for arm in dict.fromkeys(run.arm for run in runs):
+        same = sorted((run for run in runs if run.arm == arm), key=lambda run: run.experiment.seed)
+        if len({_without_seed(run.experiment) for run in same}) > 1:
+            raise InputError(f"The runs of {arm} differ in more than their seed; measure them as separate studies.")
+        arms[arm] = measurement.arm(same, _record(same[0], model_name(same[0])))
+    wall_time = sum(read_history(run.folder)[-1]["seconds"] for run in runs)
+    return results.build_study(
+        name, arms, dataset=first.data, task=first.task, baselines=measurement.baselines(), wall_time_s=wall_time
+    )
+
+
+def bundle_study(folders: Sequence[Path], name: str, *, weights: Container[str] | None = None) -> None:
+    """Measure runs and put the study and the weights of each arm's first seed into the package (for maintainers).
+
+    Parameters
+    ----------
+    weights : the arms whose weights are bundled; all, if not given. The study names no model for the others.
+    """
+
+    def bundled_name(run: FinishedRun) -> str:
+        return f"{run.experiment.data}/{run.experiment.task}/{run.arm}" if weights is None or run.arm in weights else ""
+
+    tree = study_from_runs(folders, name=name, model_name=bundled_name)
+    path = zoo.BUNDLED / "studies" / f"{name}.nc"
+    results.save(tree, path)
+    zoo.register("studies", name, path)
+    runs = sorted((read_run(folder) for folder in folders), key=lambda run: -run.experiment.seed)
+    for run in filter(bundled_name, runs):
+        path = zoo.BUNDLED / "models" / f"{bundled_name(run)}.safetensors"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(run.model_file, path)
+        zoo.register("models", bundled_name(run), path)
+
+
+def read_run(folder: Path) -> FinishedRun:
+    """What a run folder records of its run.
+
+    Raises
+    ------
+    InputError : if there is no finished run.
+    """
+    path = as_path(folder, "a run's folder") / MODEL_FILE
+    if not path.is_file():
+        raise InputError(f"{folder} holds no finished run: {MODEL_FILE} is missing.")
+    record = zoo.model_record(path)
+    return FinishedRun(path.parent, experiment_from_json(record.config), record.command)
+
+
+def _without_seed(experiment: Experiment) -> Experiment:
+    """What the runs of one arm have in common."""
+    return replace(experiment, seed=0, rate_weight=experiment.regulariser_weight)
+
+
+def _record(run: FinishedRun, model_name: str) -> results.ArmRecord:
+    return results.ArmRecord(
+        ordering=LABELS[run.experiment.model.ordering],
+        token_kind=run.experiment.model.tokens,
+        config=run.experiment.to_json(),
+        command=run.command,
+        model=model_name,
+    )
+
+
+class Measurement(ABC):
+    """What is measured of the runs of one task, on data that are loaded once.
+
+    Parameters
+    ----------
+    experiment : names the data.
+    split : what is measured on.
+    images : at most so many of each split, evenly spread; all, if not given.
+    """
+
+    def __init__(self, experiment: Experiment, *, split: str = "test", images: int | None = None) -> None:
+        self.test = evenly_spread(experiment.load(split), images)
+
+    @abstractmethod
+    def arm(self, runs: Sequence[FinishedRun], record: results.ArmRecord) -> xr.Dataset:
+        """The runs of one arm, a seed each."""
+
+    def baselines(self) -> xr.Dataset | None:
+        """What the study's root holds."""
+        return None
+
+    def _common(self, run: FinishedRun, code: Code) -> dict[str, Any]:
+        """What every task records of a run: seed, information of the test images' codes, curves."""
+        history = read_history(run.folder)
+        last = f"{run.experiment.headline}_{len(code)}"
+        return {
+            "seed": run.experiment.seed,
+            "information": Information(code.posterior, self.test.objects).tokens("nat"),
+            "loss": [(int(record["step"]), record["loss"]) for record in history],
+            "validation": [(int(record["step"]), record[last]) for record in history if last in record],
+        }
+
+
+class ReconstructionMeasurement(Measurement):
+    """The quality of reconstructions."""
+
+    def arm(self, runs: Sequence[FinishedRun], record: results.ArmRecord) -> xr.Dataset:
+        """The runs of one arm, a seed each."""
+        objects = [self.test.object_names[index] for index in self.test.objects.tolist()]
+        return results.build_reconstruction_arm([self._run(run) for run in runs], objects, record)
+
+    def _run(self, run: FinishedRun) -> results.ReconstructionRun:
+        model = zoo.load_autoencoder(run.model_file)
+        quality = quality_by_budget(model, self.test.images)
+        return results.ReconstructionRun(**self._common(run, encode_images(model, self.test)), quality=quality)
+
+
+@dataclass(frozen=True, eq=False)
+class Probed:
+    """What frozen probes read from a contrastive model's codes.
+
+    Attributes
+    ----------
+    code : of the test images.
+    samples : their features.
+    widths : how many leading columns each budget [token] reads.
+    linear, neighbours : of the test images, from `linear_probes` and `nearest_neighbours`.
+    """
+
+    code: Code
+    samples: Samples
+    widths: dict[int, int]
+    linear: xr.Dataset
+    neighbours: xr.Dataset
+
+
+class ContrastiveMeasurement(Measurement):
+    """Frozen probes, nearest neighbours and retrieval, with a linear probe on the pixels beside them.
+
+    They read the transmitted values. Of PRIOR they could read the levels' outputs y^ instead, which a receiver can work
+    out; on the validation split of `household` that was no better at full budget with any kind of token.
+    """
+
+    def __init__(self, experiment: Experiment, *, split: str = "test", images: int | None = None) -> None:
+        super().__init__(experiment, split=split, images=images)
+        train, self.validation = experiment.load("train"), evenly_spread(experiment.load("validation"), images)
+        probed = train.select(torch.arange(0, len(train), math.ceil(len(train) / PROBE_IMAGES)))
+        self.train = evenly_spread(probed, images)
+        if not self.test.taxonomies:
+            raise InputError(f"{experiment.data} has no labels to probe; a folder brings them in labels.csv.")
+
+    def arm(self, runs: Sequence[FinishedRun], record: results.ArmRecord) -> xr.Dataset:
+        """The runs of one arm, a seed each."""
+        return results.build_contrastive_arm([self._run(run) for run in runs], self._objects(), record)
+
+    def baselines(self) -> xr.Dataset:
+        """Accuracy on the test images of the most frequent label, and of a linear probe on the pixels."""
+        splits = (self.train, self.validation, self.test)
+        train, validation, test = (_samples(data, data.images.flatten(1).float() / 255) for data in splits)
+        names = self.test.taxonomies
+        pixels = linear_probes(train, validation, test, widths={1: train.features.shape[1]}, taxonomies=names)
+        frequent = torch.stack([labels[labels >= 0].mode().values for labels in train.labels.T])
+        majority = accuracy_table(frequent[None, :, None].expand(1, -1, len(test)), test, [1], names)
+        baselines = {
+            "correct_by_object": "baseline_accuracy_by_object",
+            "accuracy": "baseline_accuracy",
+            "interval": "baseline_interval",
+        }
+        tables = [table[list(baselines)].isel(budget=0, drop=True).rename(baselines) for table in (majority, pixels)]
+        joined = xr.concat(tables, dim=xr.DataArray(["majority", "pixels"], dims="baseline", name="baseline"))
+        joined = joined.transpose("baseline", "object", "taxonomy", "bound").assign_coords(object=self._objects())
+        for variable in joined.variables.values():
+            variable.attrs["units"] = "1"
+        return joined
+
+    def _objects(self) -> list[str]:
+        return [self.test.object_names[index] for index in self.test.objects.unique().tolist()]
+
+    def probe(self, model: ContrastiveModel) -> Probed:
+        """What frozen probes and nearest neighbours read from a model's codes at every budget."""
+        codes = [encode_images(model, data) for data in (self.train, self.validation, self.test)]
+        splits = zip(codes, (self.train, self.validation, self.test), strict=True)
+        train, validation, test = (_samples(data, model.features(code)) for code, data in splits)
+        widths = {budget: budget * model.config.channels for budget in model.budgets}
+        names = self.test.taxonomies
+        return Probed(
+            code=codes[2],
+            samples=test,
+            widths=widths,
+            linear=linear_probes(train, validation, test, widths=widths, taxonomies=names),
+            neighbours=nearest_neighbours(train, test, widths=widths, taxonomies=names),
+        )
+
+    def _run(self, run: FinishedRun) -> results.ContrastiveRun:
+        assert isinstance(run.experiment, ContrastiveExperiment)
+        model = zoo.load_contrastive(run.model_file)
+        probed = self.probe(model)
+        found = retrieval(probed.samples, widths=probed.widths, taxonomies=self.test.taxonomies)
+        return results.ContrastiveRun(
+            **self._common(run, probed.code),
+            probes=probed.linear,
+            neighbours=probed.neighbours["accuracy"],
+            retrieval=found["mean_average_precision"],
+            ntxent=nt_xent_by_budget(model, self.validation, run.experiment.temperature),
+        )
+
+
+def evenly_spread(data: ImageDataset, images: int | None) -> ImageDataset:
+    """At most so many images, evenly spread over the data; all of them without a number.
+
+    Raises
+    ------
+    InputError : if the number is below 1.
+    """
+    if images is None:
+        return data
+    if images < 1:
+        raise InputError(f"images is {images}; it must be at least 1.")
+    return data.select(torch.linspace(0, len(data) - 1, min(images, len(data))).long())
+
+
+def _samples(data: ImageDataset, features: Tensor) -> Samples:
+    return Samples(features.detach().contiguous(), data.labels, data.objects)
+
+
+_MEASUREMENTS: dict[str, type[Measurement]] = {
+    "reconstruction": ReconstructionMeasurement,
+    "contrastive": ContrastiveMeasurement,
+}
