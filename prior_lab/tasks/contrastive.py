@@ -38,7 +38,7 @@ from torch import Generator, nn
 
 from prior_lab.checks import MANY, Count, Positive, Share, Within
 from prior_lab.data import ImageDataset
-from prior_lab.data.augmentation import Augmentation, PairSampler, Pairing, paired_views, track_table
+from prior_lab.data.augmentation import Augmentation, Pairing, PairSampler, paired_views, track_table
 from prior_lab.effective_information import encode_images
 from prior_lab.encoders import Patches
 from prior_lab.models import ContrastiveConfig, ContrastiveModel, OrderedModel
