@@ -11,21 +11,30 @@ from prior_lab.commands.answers import Answer, Answering
 
 @dataclass(frozen=True)
 class BuildData:
-    """Render a bundled data set anew from its source and report whether it is the bundled file, bit for bit.
+    """Make a bundled data set anew from its source and report whether it is the bundled file, bit for bit.
 
-    SOURCE is, for household, the folder of Debian's sweethome3d-furniture: /usr/share/sweethome3d/furniture.
+    SOURCE is, for household, the folder of Debian's sweethome3d-furniture: /usr/share/sweethome3d/furniture, and for
+    fashion that of dataset-fashion-mnist: /usr/share/datasets/fashion-mnist.
     """
 
-    name: tyro.conf.Positional[Literal["household"]]
+    name: tyro.conf.Positional[Literal["household", "fashion"]]
     source: Path
-    out: Path = Path("household-rebuilt.zip")
+    out: Path | None = None
+    """The file to write; NAME-rebuilt.zip if not given."""
     workers: int = 2
+    """Processes that render at the same time."""
 
     def run(self, command: str) -> None:
-        """Render."""
+        """Render, or choose."""
+        out = self.out or Path(f"{self.name}-rebuilt.zip")
+        if self.name == "fashion":
+            from prior_lab.data.fashion.bundle import build_fashion
+
+            build_fashion(self.source, out)
+            return
         from prior_lab.data.household.build import build_household
 
-        build_household(self.source, self.out, workers=self.workers)
+        build_household(self.source, out, workers=self.workers)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Image data sets: ``household`` is bundled; ``faces``, ``fashion``, ``ffhq`` and ``mvimgnet2`` are read from a copy.
+"""Image data sets: ``household`` and ``fashion`` are bundled; ``faces``, ``ffhq`` and others are read from a copy.
 
 ``folder`` reads anyone's own images. ``load_dataset("household", split="test")`` gives an ``ImageDataset``; ``print``
 tells what is in it. What is larger than memory is packed once by ``pack_dataset`` and read as ``packed``.
@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from prior_lab.checks import Count, Within, described, entry_point
-from prior_lab.data import household
+from prior_lab.data import fashion, household
 from prior_lab.data.dataset import ImageDataset
 from prior_lab.data.feeding import packed
-from prior_lab.data.readers import faces, fashion, ffhq, folder, mvimgnet2
+from prior_lab.data.readers import faces, ffhq, folder, mvimgnet2
 from prior_lab.errors import InputError
 from prior_lab.files import as_path
 
@@ -23,6 +23,7 @@ _DESCRIPTIONS = {
     "household": household.DESCRIPTION,
     "faces": faces.DESCRIPTION,
     "fashion": fashion.DESCRIPTION,
+    "fashion-full": fashion.DESCRIPTION_FULL,
     "ffhq": ffhq.DESCRIPTION,
     "mvimgnet2": mvimgnet2.DESCRIPTION,
     "folder": folder.DESCRIPTION,
@@ -50,14 +51,15 @@ def load_dataset(
 
     Parameters
     ----------
-    name : ``household``, ``faces``, ``fashion``, ``ffhq``, ``mvimgnet2``, ``folder`` or ``packed``.
+    name : ``household``, ``faces``, ``fashion``, ``fashion-full``, ``ffhq``, ``mvimgnet2``, ``folder`` or ``packed``.
     split : train, validation or test; ``ffhq``, ``mvimgnet2`` and ``folder`` have all as well, ``packed`` those that
         were packed. By default all of ``folder`` and train of the others.
     path : the folder with the images of ``ffhq``, ``mvimgnet2`` or ``folder``, or that `pack_dataset` wrote; for
-        ``household``, another copy of the bundled file, and for ``faces`` and ``fashion`` of the installed pictures.
+        ``household`` and ``fashion``, another copy of the bundled file, and for ``faces`` and ``fashion-full`` of the
+        installed pictures.
     size : side of the square images [pixel]. ``household`` has 64 and gives 32, 16 and 8 by averaging; ``faces`` and
-        ``mvimgnet2`` have 64 and ``fashion`` 32, resized to any other; ``ffhq`` is resized, and ``folder`` is resized
-        and centre-cropped, only if this is given; ``packed`` has the size that it was packed at.
+        ``mvimgnet2`` have 64 and both ``fashion`` 32, resized to any other; ``ffhq`` is resized, and ``folder`` is
+        resized and centre-cropped, only if this is given; ``packed`` has the size that it was packed at.
     convert : "rgb" allows ``folder`` to convert grey, palette and translucent images.
     unreadable : "skip" allows ``folder`` and ``mvimgnet2`` to skip images that cannot be read, or whose mask is empty,
         with a warning.
@@ -76,6 +78,8 @@ def load_dataset(
         return faces.load_faces(split, path=where, size=size)
     if name == "fashion":
         return fashion.load_fashion(split, path=where, size=size)
+    if name == "fashion-full":
+        return fashion.load_fashion_full(split, path=where, size=size)
     assert where is not None
     if name == "ffhq":
         return ffhq.load_ffhq(where, split, size=size)

@@ -277,7 +277,9 @@ class ContrastiveMeasurement(Measurement):
             probes=probed.linear,
             neighbours=probed.neighbours["accuracy"],
             retrieval=found["mean_average_precision"],
-            ntxent=nt_xent_by_budget(model, self.validation, run.experiment.temperature),
+            ntxent=nt_xent_by_budget(
+                model, run.experiment.validation_pairs(self.validation), run.experiment.temperature
+            ),
         )
 
 

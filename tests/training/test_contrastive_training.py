@@ -1,4 +1,4 @@
-"""The contrastive task in the one training loop; what every task shares is in `test_training.py`."""
+"""The contrastive task in the one training loop; what every task shares is in `test_loop.py`."""
 
 import math
 from dataclasses import replace
