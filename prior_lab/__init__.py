@@ -18,6 +18,7 @@ from prior_lab.errors import InputError
 
 if TYPE_CHECKING:
     from prior_lab import figures, levels, paper, quality, results
+    from prior_lab.ceiling import train_ceiling
     from prior_lab.data import ImageDataset, list_datasets, load_dataset
     from prior_lab.effective_information import information
     from prior_lab.models import Autoencoder, AutoencoderConfig, ContrastiveConfig, ContrastiveModel
@@ -69,6 +70,7 @@ __all__ = [
     "results",
     "run_study",
     "train",
+    "train_ceiling",
 ]
 
 _HOMES = {
@@ -96,6 +98,7 @@ _HOMES = {
     "load_study": "zoo",
     "run_study": "runs",
     "train": "training",
+    "train_ceiling": "ceiling",
 }
 _LAB_PACKAGES = {"anywidget", "IPython", "ipywidgets", "plotly", "traitlets"}
 
