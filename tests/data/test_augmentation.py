@@ -2,13 +2,14 @@ import colorsys
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import Generator, Tensor
 
-from prior_lab.data import ImageDataset, load_dataset
+from prior_lab.data import ImageDataset, load_dataset, pack_dataset
 from prior_lab.data.augmentation import Augmentation, PairSampler, paired_views, track_table
 from prior_lab.errors import InputError
 
@@ -92,6 +93,20 @@ def test_the_two_views_of_a_frame_differ_and_depend_on_the_seed_and_the_step_alo
     assert not torch.equal(views(3), views(4))
     assert not torch.equal(views(3), views(3, seed=1))
     assert (views(3)[0::2] - views(3)[1::2]).abs().mean() > 0.05
+
+
+def test_packed_images_make_the_same_pairs_of_views(tmp_path: Path) -> None:
+    pack_dataset("fashion", tmp_path / "packed", splits=("validation",))
+    views = []
+    for data in (
+        load_dataset("fashion", "validation"),
+        load_dataset("packed", "validation", path=tmp_path / "packed"),
+    ):
+        sampler = PairSampler(data, 8, EVERYTHING, CPU, seed=0, pairing="auto")
+        views.append([sampler.draw(step, Generator().manual_seed(step)) for step in range(2)])
+    for one, other in zip(*views, strict=True):
+        assert torch.equal(one[0], other[0])
+        assert torch.equal(one[1], other[1])
 
 
 def test_each_of_several_processes_has_its_rows_of_the_joint_views(monkeypatch: pytest.MonkeyPatch) -> None:
