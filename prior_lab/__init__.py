@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from prior_lab.models import Autoencoder, AutoencoderConfig, ContrastiveConfig, ContrastiveModel
     from prior_lab.orderings import Code
     from prior_lab.tasks import ContrastiveExperiment, ReconstructionExperiment
-    from prior_lab.training import run_study, train
+    from prior_lab.training import run_study, train, train_ceiling
     from prior_lab.widgets import (
         BudgetExplorer,
         InformationExplorer,
@@ -68,6 +68,7 @@ __all__ = [
     "results",
     "run_study",
     "train",
+    "train_ceiling",
 ]
 
 _HOMES = {
@@ -95,6 +96,7 @@ _HOMES = {
     "load_study": "zoo",
     "run_study": "training",
     "train": "training",
+    "train_ceiling": "training",
 }
 _LAB_PACKAGES = {"anywidget", "IPython", "ipywidgets", "plotly", "traitlets"}
 

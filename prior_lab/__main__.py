@@ -18,7 +18,7 @@ from prior_lab.commands.answers import Command
 from prior_lab.commands.data import Data
 from prior_lab.commands.flags import StudyFlags, TrainFlags
 from prior_lab.commands.lab import Bench, Explore
-from prior_lab.commands.measuring import Information, Measure, Probe, Quality
+from prior_lab.commands.measuring import Ceiling, Information, Measure, Probe, Quality
 from prior_lab.commands.paper import Paper
 from prior_lab.errors import InputError
 
@@ -37,6 +37,7 @@ def parse(arguments: Sequence[str]) -> Command:
     commands: Any = (
         training[0]
         | training[1]
+        | Annotated[Ceiling, tyro.conf.subcommand("ceiling")]
         | Annotated[Measure, tyro.conf.subcommand("measure")]
         | Annotated[Quality, tyro.conf.subcommand("quality")]
         | Annotated[Information, tyro.conf.subcommand("information")]

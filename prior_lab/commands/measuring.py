@@ -193,6 +193,44 @@ class Probe(MeasureModel):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Ceiling(Answering):
+    """Train the encoder of a contrastive run on the labels themselves: the ceiling of its probes.
+
+    RUN-FOLDER is one of `train --task contrastive`. Views, steps and schedule are the run's. The result lies in that
+    folder, where `measure` and `study` find it for the other baselines; it takes about as long as the run.
+    """
+
+    run_folder: tyro.conf.Positional[Path]
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """What to train on."""
+
+    def answer(self, command: str) -> Answer:
+        """Train, or read what is there."""
+        from prior_lab.errors import InputError
+        from prior_lab.results import bootstrap_interval
+        from prior_lab.tasks import ContrastiveExperiment
+        from prior_lab.training.ceiling import CEILING_FILE, train_ceiling
+        from prior_lab.training.study import read_run
+
+        run = read_run(self.run_folder)
+        if not isinstance(run.experiment, ContrastiveExperiment):
+            raise InputError(
+                f"{self.run_folder} holds a run of {run.experiment.task}; only contrastive ones are probed."
+            )
+        ceiling = train_ceiling(run.experiment, run.folder, device=self.device)
+        by_object = ceiling["correct_by_object"]
+        means, interval = by_object.mean("object"), bootstrap_interval(by_object)
+        values = {
+            str(name): {"mean": float(means.sel(taxonomy=name)), **_bounds(interval.sel(taxonomy=name))}
+            for name in by_object["taxonomy"].values
+        }
+        about = {"run": str(run.folder), "step": int(ceiling.attrs["step"]), "taxonomies": values}
+        rows = [[name, _percent_of(told)] for name, told in values.items()]
+        text = f"{table(['label level', 'accuracy on test [%]'], rows)}\nwrote {run.folder / CEILING_FILE}"
+        return Answer(about, text)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Measure(Answering):
     """Measure finished runs on the test split and write a study, which load_study and explore read.
 
@@ -228,6 +266,14 @@ def _curve(mean: "xr.DataArray", interval: "xr.DataArray") -> dict[str, list[flo
     """Along budgets."""
     bounds = {bound: interval.sel(bound=bound).values.tolist() for bound in ("low", "high")}
     return {"mean": mean.values.tolist(), **bounds}
+
+
+def _bounds(interval: "xr.DataArray") -> dict[str, float]:
+    return {bound: float(interval.sel(bound=bound)) for bound in ("low", "high")}
+
+
+def _percent_of(told: dict[str, float]) -> str:
+    return "{:.1f} ({:.1f} to {:.1f})".format(*(100 * told[key] for key in ("mean", "low", "high")))
 
 
 def _sure(estimate: dict[str, Any]) -> str:

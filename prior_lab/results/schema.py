@@ -50,7 +50,8 @@ Arms of the task "contrastive", measured on frozen features of the test images:
 
 and at the root, of the same images, `baseline_accuracy_by_object(baseline, object, taxonomy)`, its mean over objects
 `baseline_accuracy(baseline, taxonomy)` and `baseline_interval(baseline, taxonomy, bound)`: "majority" is the most
-frequent label, "pixels" a linear probe on the pixels.
+frequent label, "pixels" a linear probe on the pixels; younger studies also have "pixel neighbours", the nearest ones
+among the training images, and "labels", the arms' encoder trained on the labels, if it was: the ceiling.
 
 Coordinates: `seed`, `object` (names), `metric` ("L1", "L2", "PSNR", "SSIM", and "MS-SSIM" where the image size allows),
 `unit(metric)`, `taxonomy` (label levels, coarse to fine), `budget` [tokens], `token` (from 0), `bound` ("low", "high"),

@@ -230,7 +230,7 @@ def _start(experiment: Experiment, device: torch.device) -> TrainingState:
     return TrainingState(model, average, optimizer, generator, step=0, history=[])
 
 
-def make_optimizer(model: OrderedModel, experiment: Experiment) -> MuonAdamW:
+def make_optimizer(model: torch.nn.Module, experiment: Experiment) -> MuonAdamW:
     """What moves the parameters of a model: Muon those of its linear maps, AdamW the rest."""
     matrices = [layer.weight for layer in model.modules() if isinstance(layer, GroupedLinear)]
     chosen = {id(parameter) for parameter in matrices}
@@ -249,21 +249,31 @@ def _step(
 ) -> Loss:
     """One optimiser step; the loss is left on the device."""
     done = state.step / experiment.steps
-    warm = min(1.0, (state.step + 1) / max(1, experiment.warmup_steps))
     for group in state.optimizer.param_groups:
-        group["lr"] = experiment.learning_rate * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
+        group["lr"] = scheduled_rate(experiment, state.step)
     rate_warm = min(1.0, done / experiment.rate_warmup) if experiment.rate_warmup else 1.0
     batch = task.draw(state.model, state.step, state.generator)
     loss = task.loss(model, batch, experiment.regulariser_weight * rate_warm)
     state.optimizer.zero_grad()
     fabric.backward(loss.total)
     state.optimizer.step()
-    decay = min(experiment.average_decay, (state.step + 1) / (state.step + 10))
-    with torch.no_grad():
-        torch._foreach_lerp_(list(state.average.parameters()), list(state.model.parameters()), 1 - decay)
-        for kept, buffer in zip(state.average.buffers(), state.model.buffers(), strict=True):
-            kept.copy_(buffer)  # codebooks are moving averages already
+    follow(state.average, state.model, experiment.average_decay, state.step)
     return loss
+
+
+def scheduled_rate(experiment: Experiment, step: int) -> float:
+    """The learning rate of a step: a linear warm-up, and a cosine to 2 % of the peak."""
+    warm = min(1.0, (step + 1) / max(1, experiment.warmup_steps))
+    return experiment.learning_rate * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / experiment.steps)))
+
+
+@torch.no_grad()
+def follow(average: torch.nn.Module, model: torch.nn.Module, decay: float, step: int) -> None:
+    """Move the average of a model's weights after a step; at first it follows faster."""
+    weight = 1 - min(decay, (step + 1) / (step + 10))
+    torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), weight)
+    for kept, buffer in zip(average.buffers(), model.buffers(), strict=True):
+        kept.copy_(buffer)  # codebooks are moving averages already
 
 
 def _record(step: int, loss: Loss) -> Record:

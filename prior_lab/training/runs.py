@@ -22,6 +22,7 @@ from prior_lab.errors import InputError
 from prior_lab.files import as_path, held, name_for_file, part_beside
 from prior_lab.processes import process_rank
 from prior_lab.tasks import Experiment, Record
+from prior_lab.training.ceiling import CEILING_FILE
 from prior_lab.training.checkpoints import checkpoints, difference, read_history
 from prior_lab.training.hardware import DeviceName
 from prior_lab.training.loop import NotFiniteError, postponed_interrupt, train
@@ -360,7 +361,9 @@ def _reason(error: BaseException, attempts: int) -> str:
 
 def _measured(runs: Sequence[FinishedRun], path: Path, name: str) -> xr.DataTree:
     """The study of the runs: from its file, if that is of the same runs and younger than all of them."""
-    if path.is_file() and all(run.model_file.stat().st_mtime < path.stat().st_mtime for run in runs):
+    ceilings = [run.folder / CEILING_FILE for run in runs]
+    made = [*(run.model_file for run in runs), *filter(Path.is_file, ceilings)]
+    if path.is_file() and all(file.stat().st_mtime < path.stat().st_mtime for file in made):
         with suppress(InputError):  # a file that cannot be read is written anew
             tree = results.load(path)
             if tree.attrs["name"] == name and _tells_of(tree, runs):

@@ -22,7 +22,9 @@ from prior_lab.orderings import LABELS, Code
 from prior_lab.probes import Samples, linear_probes, nearest_neighbours, retrieval
 from prior_lab.probes.samples import accuracy_table
 from prior_lab.quality import quality_by_budget
+from prior_lab.results import bootstrap_interval
 from prior_lab.tasks import ContrastiveExperiment, Experiment, experiment_from_json, nt_xent_by_budget
+from prior_lab.training.ceiling import CEILING_FILE, read_ceiling
 from prior_lab.training.checkpoints import read_history
 
 MODEL_FILE = "model.safetensors"
@@ -88,7 +90,7 @@ def study_from_runs(
         arms[arm] = measurement.arm(same, _record(same[0], model_name(same[0])))
     wall_time = sum(read_history(run.folder)[-1]["seconds"] for run in runs)
     return results.build_study(
-        name, arms, dataset=first.data, task=first.task, baselines=measurement.baselines(), wall_time_s=wall_time
+        name, arms, dataset=first.data, task=first.task, baselines=measurement.baselines(runs), wall_time_s=wall_time
     )
 
 
@@ -161,7 +163,7 @@ class Measurement(ABC):
     def arm(self, runs: Sequence[FinishedRun], record: results.ArmRecord) -> xr.Dataset:
         """The runs of one arm, a seed each."""
 
-    def baselines(self) -> xr.Dataset | None:
+    def baselines(self, runs: Sequence[FinishedRun]) -> xr.Dataset | None:
         """What the study's root holds."""
         return None
 
@@ -229,25 +231,51 @@ class ContrastiveMeasurement(Measurement):
         """The runs of one arm, a seed each."""
         return results.build_contrastive_arm([self._run(run) for run in runs], self._objects(), record)
 
-    def baselines(self) -> xr.Dataset:
-        """Accuracy on the test images of the most frequent label, and of a linear probe on the pixels."""
+    def baselines(self, runs: Sequence[FinishedRun]) -> xr.Dataset:
+        """Accuracy on the test images without a learnt code, and of the runs' encoder trained on the labels.
+
+        That is, of the most frequent label (majority), of a linear probe (pixels) and of the nearest neighbours (pixel
+        neighbours) on the pixels, and, where `train_ceiling` left it in a run's folder, of the labels themselves
+        (labels), the mean over such runs.
+        """
         splits = (self.train, self.validation, self.test)
         train, validation, test = (_samples(data, data.images.flatten(1).float() / 255) for data in splits)
         names = self.test.taxonomies
-        pixels = linear_probes(train, validation, test, widths={1: train.features.shape[1]}, taxonomies=names)
+        widths = {1: train.features.shape[1]}
         frequent = torch.stack([labels[labels >= 0].mode().values for labels in train.labels.T])
-        majority = accuracy_table(frequent[None, :, None].expand(1, -1, len(test)), test, [1], names)
-        baselines = {
-            "correct_by_object": "baseline_accuracy_by_object",
-            "accuracy": "baseline_accuracy",
-            "interval": "baseline_interval",
+        tables = {
+            "majority": accuracy_table(frequent[None, :, None].expand(1, -1, len(test)), test, [1], names),
+            "pixels": linear_probes(train, validation, test, widths=widths, taxonomies=names),
+            "pixel neighbours": nearest_neighbours(train, test, widths=widths, taxonomies=names),
         }
-        tables = [table[list(baselines)].isel(budget=0, drop=True).rename(baselines) for table in (majority, pixels)]
-        joined = xr.concat(tables, dim=xr.DataArray(["majority", "pixels"], dims="baseline", name="baseline"))
-        joined = joined.transpose("baseline", "object", "taxonomy", "bound").assign_coords(object=self._objects())
-        for variable in joined.variables.values():
+        by_object = {name: table["correct_by_object"].isel(budget=0, drop=True) for name, table in tables.items()}
+        by_object = {name: told.assign_coords(object=self._objects()) for name, told in by_object.items()}
+        if ceilings := self._ceilings(runs):
+            by_object["labels"] = xr.concat(ceilings, dim="run", join="exact").mean("run")
+        names_of = xr.DataArray(list(by_object), dims="baseline", name="baseline")
+        joined = xr.concat(by_object.values(), dim=names_of, join="exact").transpose("baseline", "object", "taxonomy")
+        measured = xr.Dataset(
+            {
+                "baseline_accuracy_by_object": joined,
+                "baseline_accuracy": joined.mean("object"),
+                "baseline_interval": bootstrap_interval(joined),
+            }
+        )
+        for variable in measured.variables.values():
             variable.attrs["units"] = "1"
-        return joined
+        return measured
+
+    def _ceilings(self, runs: Sequence[FinishedRun]) -> list[xr.DataArray]:
+        """What was told right by the runs' encoders that learnt from the labels, of the images that are measured."""
+        found = []
+        for run in runs:
+            path = run.folder / CEILING_FILE
+            if path.is_file() and isinstance(run.experiment, ContrastiveExperiment):
+                told = read_ceiling(path, run.experiment)["correct_by_object"]
+                if told["object"].values.tolist() != self._objects():
+                    raise InputError(f"{str(path)!r} tells of other test objects than the data have; remove it.")
+                found.append(told)
+        return found
 
     def _objects(self) -> list[str]:
         return [self.test.object_names[index] for index in self.test.objects.unique().tolist()]

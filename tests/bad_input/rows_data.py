@@ -97,7 +97,7 @@ CASES = [
             lambda _, name=name, key=key, value=value: pl.load_dataset(name, **{key: value}),
             says,
         )
-        for name in ("household", "fashion", "faces")
+        for name in ("household", "fashion", "fashion-full", "faces")
         for key, value, says in (
             ("split", "tests", "split"),
             ("split", "", "split"),

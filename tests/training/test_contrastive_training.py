@@ -17,7 +17,7 @@ from prior_lab.errors import InputError
 from prior_lab.models import ContrastiveModel
 from prior_lab.objectives import nt_xent
 from prior_lab.orderings import OrderingName
-from prior_lab.tasks import experiment_from_json, nt_xent_by_budget
+from prior_lab.tasks import ContrastiveExperiment, experiment_from_json, nt_xent_by_budget
 from prior_lab.tokens import TokenName
 from prior_lab.training.checkpoints import checkpoints
 from prior_lab.training.loop import train
@@ -60,8 +60,37 @@ def test_validation_is_nt_xent_of_one_pair_of_every_object(pictures: Path) -> No
     torch.testing.assert_close(torch.tensor(nt_xent_by_budget(model, data, 0.2)), expected, atol=1e-4, rtol=1e-4)
 
 
+def test_single_images_are_learnt_from_as_pairs_of_views(tmp_path: Path) -> None:
+    """A model that tells nothing has log 79 on forty pairs; what it validates is the same every time."""
+    experiment = ContrastiveExperiment(
+        tiny.contrastive_model().config, data="fashion", steps=60, batch_size=16, warmup_steps=10, precision="32-true",
+        validate_every=60, log_every=60, validation_images=40, average_decay=0.9, learning_rate=4e-3,
+        augmentation=Augmentation(crop=0.3, brightness=0.2, occlusion=0.1),
+    )  # fmt: skip
+    trained = train(experiment, tmp_path, progress=False)
+    assert trained.history[-1]["ntxent_7"] < 0.8 * math.log(79)
+    assert isinstance(trained.model, ContrastiveModel)
+    pairs = experiment.validation_pairs(experiment.load("validation"))
+    assert len(pairs) == 80
+    assert nt_xent_by_budget(trained.model, pairs, experiment.temperature) == pytest.approx(
+        [trained.history[-1][f"ntxent_{budget}"] for budget in (1, 3, 7)], rel=1e-4
+    )
+
+
+def test_what_is_validated_follows_the_pairs(pictures: Path) -> None:
+    data = load_dataset("folder", "all", path=pictures, size=32)
+    frames, views = (
+        replace(tiny.contrastive(pictures), pairs=pairs).validation_pairs(data) for pairs in ("auto", "views")
+    )
+    assert torch.equal(frames.images, data.images)
+    assert len(views) == 2 * len(data)
+    assert not torch.equal(views.images[0::2], data.images)
+
+
 def test_an_experiment_survives_its_json(pictures: Path) -> None:
-    experiment = replace(tiny.contrastive(pictures), temperature=0.07)
+    experiment = replace(
+        tiny.contrastive(pictures), temperature=0.07, pairs="views", augmentation=Augmentation(crop=0.5, blur=1.0)
+    )
     assert experiment_from_json(experiment.to_json()) == experiment
     with pytest.raises(InputError, match="There is no task 'poetry'; choose reconstruction or contrastive"):
         experiment_from_json('{"task": "poetry"}')

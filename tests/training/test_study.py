@@ -138,6 +138,7 @@ def test_data_list_names_the_data_sets(capsys: pytest.CaptureFixture[str]) -> No
         "household",
         "faces",
         "fashion",
+        "fashion-full",
         "ffhq",
         "mvimgnet2",
         "folder",

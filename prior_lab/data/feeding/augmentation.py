@@ -197,7 +197,7 @@ class PairSampler:
                 f"{data.split}. Choose batch_size {len(self._frames)} or less."
             )
         self._lengths = (self._frames >= 0).sum(dim=1)
-        self._images = Batches(data.images, self._choose, device)
+        self._images = Batches(data.images, self.choose, device)
         self._prompts = data.prompts_or_centred()
         self._pairs, self._augmentation, self._seed = pairs, augmentation, seed
         self._device = device
@@ -206,10 +206,10 @@ class PairSampler:
         self, step: int, generator: Generator
     ) -> tuple[Float[Tensor, "view 3 height width"], Float[Tensor, "view 5"]]:
         """Images and prompts of augmented views, two for each object; views 2i and 2i + 1 show the same."""
-        prompts = self._prompts[self._choose(step)].to(self._device)
+        prompts = self._prompts[self.choose(step)].to(self._device)
         return self._augmentation(self._images.get(step), prompts, generator)
 
-    def _choose(self, step: int) -> Int64[Tensor, "view"]:
+    def choose(self, step: int) -> Int64[Tensor, "view"]:
         """The frames that a step sees."""
         generator = stream(self._seed, step)
         objects = own_rows(torch.randperm(len(self._frames), generator=generator)[: self._pairs])

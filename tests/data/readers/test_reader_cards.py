@@ -11,7 +11,9 @@ import yaml
 from PIL import Image
 
 from prior_lab.data import ImageDataset, load_dataset
-from prior_lab.data.readers import fashion, folder, mvimgnet2, tracks
+from prior_lab.data.fashion import bundle as fashion_bundle
+from prior_lab.data.fashion import reader as fashion
+from prior_lab.data.readers import folder, mvimgnet2, tracks
 
 NAMES = ["fashion", "mvimgnet2", "folder"]
 HEADINGS = [
@@ -41,13 +43,13 @@ def heads(cards: dict[str, str]) -> dict[str, dict]:
 
 @pytest.fixture(scope="module")
 def clothes() -> dict[str, ImageDataset]:
-    """All splits of fashion."""
-    return {split: load_dataset("fashion", split) for split in fashion.SPLITS}
+    """All splits of fashion-full."""
+    return {split: load_dataset("fashion-full", split) for split in fashion.SPLITS}
 
 
 @pytest.fixture(scope="module")
 def pixels(clothes: dict[str, ImageDataset]) -> dict[str, torch.Tensor]:
-    """Pixels of fashion from 0 to 1, without the margin, which is 0."""
+    """Pixels of fashion-full from 0 to 1, without the margin, which is 0."""
     return {split: data.images[:, 0, 2:30, 2:30].flatten(1) / 255 for split, data in clothes.items()}
 
 
@@ -64,31 +66,47 @@ def test_card_has_what_a_reader_needs(cards: dict[str, str], name: str, heading:
 @pytest.mark.parametrize("name", NAMES)
 def test_head_names_the_data_set(heads: dict[str, dict], name: str):
     assert heads[name]["name"] == name
-    assert heads[name]["bundled"] is heads[name]["downloaded_by_prior_lab"] is False
+    assert heads[name]["bundled"] is (name == "fashion")
+    assert heads[name]["downloaded_by_prior_lab"] is False
 
 
-def test_fashion_classes(cards: dict[str, str]):
-    rows = re.findall(r"^\| (\d) \| ([\w/ -]+) \|$", cards["fashion"], flags=re.MULTILINE)
-    assert rows == [(str(number), name) for number, name in enumerate(fashion.CLASSES)]
+def test_fashion_classes_and_kinds(cards: dict[str, str]):
+    rows = re.findall(r"^\| (\d) \| ([\w/ -]+) \| (\w+) \|$", cards["fashion"], flags=re.MULTILINE)
+    data = load_dataset("fashion", "validation")
+    kinds, classes = data.label_names
+    kind_of = dict(zip(data.labels[:, 1].tolist(), data.labels[:, 0].tolist(), strict=True))
+    assert rows == [(str(number), name, kinds[kind_of[number]]) for number, name in enumerate(classes)]
+
+
+def test_fashion_head_tells_of_the_bundle(heads: dict[str, dict]):
+    told = heads["fashion"]["bundle"]
+    path = fashion_bundle.bundle_path()
+    assert told["file"].endswith(path.name)
+    assert told["sha256"] == fashion_bundle.recorded_sha256() == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert told["bytes"] == path.stat().st_size <= 8_000_000
+
+
+def test_fashion_head_counts_bundled_images(heads: dict[str, dict]):
+    head = heads["fashion"]
+    some = {split: load_dataset("fashion", split) for split in fashion.SPLITS}
+    assert head["splits"]["fashion"] == _counted(some)
+    assert head["taxonomies"] == {
+        level: {"labels": len(names)}
+        for level, names in zip(some["test"].taxonomies, some["test"].label_names, strict=True)
+    }
+    _, channels, height, width = some["test"].images.shape
+    expected = {"width": width, "height": height, "channels": channels, "dtype": "uint8", "frames_per_object": 1}
+    assert head["image"] == expected
+    assert (head["published"]["width"], head["published"]["height"]) == (28, 28)
 
 
 @installed
 def test_fashion_head_counts_images(heads: dict[str, dict], clothes: dict[str, ImageDataset]):
-    head = heads["fashion"]
-    assert head["splits"] == {
-        split: {"objects": len(data.objects.unique()), "images": len(data)} for split, data in clothes.items()
-    }
-    _, channels, height, width = clothes["test"].images.shape
-    assert head["image"] == {
-        "width": width,
-        "height": height,
-        "channels": channels,
-        "dtype": "uint8",
-        "frames_per_object": 1,
-    }
-    published = head["published"]
-    assert (published["width"], published["height"]) == (fashion.SIDE, fashion.SIDE)
-    assert head["taxonomies"] == {"class": {"labels": 10, "objects": len(clothes["test"].object_names)}}
+    assert heads["fashion"]["splits"]["fashion-full"] == _counted(clothes)
+
+
+def _counted(splits: dict[str, ImageDataset]) -> dict[str, dict[str, int]]:
+    return {name: {"objects": len(data.objects.unique()), "images": len(data)} for name, data in splits.items()}
 
 
 @installed
@@ -101,8 +119,8 @@ def test_fashion_hashes(heads: dict[str, dict]):
 @installed
 def test_fashion_table_of_classes(cards: dict[str, str], clothes: dict[str, ImageDataset]):
     rows = re.findall(r"^\| ([\w/ -]+) \| (\d+) \| (\d+) \| (\d+) \|$", cards["fashion"], flags=re.MULTILINE)
-    counted = [data.labels[:, 0].bincount().tolist() for data in clothes.values()]
-    assert rows == [(name, *map(str, counts)) for name, *counts in zip(fashion.CLASSES, *counted, strict=True)]
+    counted = [data.labels[:, 1].bincount().tolist() for data in clothes.values()]
+    assert rows == [(name, *map(str, counts)) for name, *counts in zip(fashion.class_names(), *counted, strict=True)]
 
 
 @installed
@@ -113,7 +131,7 @@ def test_fashion_no_image_is_there_twice(clothes: dict[str, ImageDataset]):
 
 @installed
 def test_fashion_baselines(cards: dict[str, str], clothes: dict[str, ImageDataset], pixels: dict[str, torch.Tensor]):
-    labels = {split: data.labels[:, 0] for split, data in clothes.items()}
+    labels = {split: data.labels[:, 1] for split, data in clothes.items()}
     means = torch.stack([pixels["train"][labels["train"] == label].mean(0) for label in range(10)])
     for split, image in pixels.items():
         told = re.search(rf"^\| {split} \| ([\d.]+) % \|$", cards["fashion"], flags=re.MULTILINE)

@@ -89,7 +89,7 @@ def test_an_unknown_choice_is_told(save_image, no_shape_checks):
         load_dataset("folder", path=path, unreadable="ignore")
 
 
-@pytest.mark.parametrize("name", ["household", "faces", "fashion", "ffhq"])
+@pytest.mark.parametrize("name", ["household", "faces", "fashion", "fashion-full", "ffhq"])
 def test_other_data_sets_are_read_whole(name: str):
     with pytest.raises(
         InputError, match=f"{name} is read whole; unreadable= is for the data sets folder and mvimgnet2"
