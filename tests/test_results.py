@@ -4,11 +4,13 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import probe_specimen
 import pytest
 import xarray as xr
 
 import prior_lab
 from prior_lab import results
+from prior_lab.data import load_dataset
 from prior_lab.errors import InputError
 from prior_lab.results import (
     ArmRecord,
@@ -18,6 +20,7 @@ from prior_lab.results import (
     build_reconstruction_arm,
     build_study,
     lead,
+    leads_over,
     schema,
     verdict_of_all,
 )
@@ -209,3 +212,26 @@ def test_a_claim_of_several_parts_holds_if_all_do() -> None:
     assert verdict_of_all([yes, unclear]) == "cannot be told here"
     assert verdict_of_all([yes, unclear, no]) == "does not hold here"
     assert verdict_of_all([yes, "does not hold here"]) == "does not hold here"
+
+
+def test_leads_over_a_baseline_are_told_seed_by_seed() -> None:
+    data = load_dataset("household", "test").select(slice(0, 640))
+    study = probe_specimen.study(data, [probe_specimen.Invented("prior", "gaussian")], [1, 3, 7], seeds=2)
+    arm, taxonomy = study["prior-gaussian"], data.taxonomies[-1]
+    leads = leads_over(study, "prior-gaussian", baseline="majority")
+    assert list(leads) == [0, 1]
+    for seed, found in leads.items():
+        code = arm["accuracy_by_object"].sel(seed=seed, taxonomy=taxonomy, budget=7)
+        beside = study["baseline_accuracy_by_object"].sel(baseline="majority", taxonomy=taxonomy)
+        assert found.value == pytest.approx(float((code - beside).mean()), abs=1e-6)
+        assert found.low < found.value < found.high
+    early = leads_over(study, "prior-gaussian", baseline="majority", budget=1, taxonomy=data.taxonomies[0])
+    assert early[0] != leads[0]
+    for wrong, says in (
+        ({"arm": "td"}, "no arm 'td' with probes; it has prior-gaussian"),
+        ({"baseline": "luck"}, "no baseline 'luck'; it has majority, pixels"),
+        ({"budget": 5}, "no budget 5; it has 1, 3, 7"),
+        ({"taxonomy": "shape"}, "no taxonomy 'shape'; it has"),
+    ):
+        with pytest.raises(InputError, match=says):
+            leads_over(study, **({"arm": "prior-gaussian"} | wrong))

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import xarray as xr
 
+from prior_lab.checks import Count, described, entry_point
+from prior_lab.errors import InputError
 from prior_lab.results.arm import ArmRecord, Run, assemble, seed_index, with_units
-from prior_lab.results.statistics import bootstrap_interval
+from prior_lab.results.statistics import Lead, bootstrap_interval, lead
 
 VARIABLES = {
     "accuracy_by_object": ("seed", "object", "taxonomy", "budget"),
@@ -74,3 +76,40 @@ def build_contrastive_arm(runs: Sequence[ContrastiveRun], objects: Sequence[str]
     predicted = predicted.assign_coords(image=np.arange(predicted.sizes["image"]))
     variables["predicted"] = predicted.assign_attrs(units="1")
     return assemble(runs, record, variables, validation=VALIDATION)
+
+
+@entry_point
+def leads_over(
+    study: xr.DataTree, arm: str, *, baseline: str = "pixels", taxonomy: str | None = None, budget: Count | None = None
+) -> dict[int, Lead]:
+    """By how much the probes of an arm are ahead of a baseline on the same test objects, seed by seed.
+
+    >>> leads_over(study, "prior-gaussian")[0].verdict  # of the first seed, against the pixels' probe
+    'holds here'
+
+    Parameters
+    ----------
+    study : of the task contrastive.
+    baseline : one of the study's, such as majority, pixels, pixel neighbours or labels.
+    taxonomy : the label level; the finest, if not given.
+    budget : of the code [token]; all of it, if not given.
+
+    Raises
+    ------
+    InputError : if the study has no such arm, baseline, label level or budget.
+    """
+    if arm not in study.children or "accuracy_by_object" not in study[arm]:
+        raise InputError(f"The study has no arm {described(arm)} with probes; it has {', '.join(study.children)}.")
+    known, there = study[arm]["accuracy_by_object"], study["baseline_accuracy_by_object"]
+    wanted = {
+        "taxonomy": taxonomy or str(known["taxonomy"].values[-1]),
+        "budget": int(known["budget"].max()) if budget is None else budget,
+        "baseline": baseline,
+    }
+    for name, value in wanted.items():
+        available = (there if name == "baseline" else known)[name].values.tolist()
+        if value not in available:
+            raise InputError(f"The study has no {name} {value!r}; it has {', '.join(map(str, available))}.")
+    code = known.sel(taxonomy=wanted["taxonomy"], budget=wanted["budget"], drop=True)
+    beside = there.sel(taxonomy=wanted["taxonomy"], baseline=baseline, drop=True)
+    return {int(seed): lead(code.sel(seed=seed, drop=True), beside) for seed in code["seed"].values}

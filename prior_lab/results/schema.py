@@ -43,7 +43,8 @@ Arms of the task "contrastive", measured on frozen features of the test images:
 `accuracy_interval(seed, taxonomy, budget, bound)`      95 % percentile bootstrap over objects, 2,000 resamples
 `strength(seed, taxonomy, budget)`                      of the probes' L2 penalty, chosen on the validation split
 `neighbour_accuracy(seed, taxonomy, budget)`            of nearest neighbours among the training images
-`average_precision(seed, taxonomy, budget)`             mean average precision of retrieval among the test images
+`average_precision(seed, taxonomy, budget)`             mean average precision of retrieval among the test images, at
+                                                        most 2,500 of them, evenly spread
 `ntxent(seed, budget)`                                  NT-Xent of the validation objects [nat]
 `predicted(taxonomy, budget, image)`                    the label that the first seed's probes say, as its index
 ======================================================  ===========================================================

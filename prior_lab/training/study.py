@@ -29,6 +29,9 @@ from prior_lab.training.checkpoints import read_history
 
 MODEL_FILE = "model.safetensors"
 PROBE_IMAGES = 5000  # training images at most, evenly spread, that probes learn from
+SOUGHT_IMAGES = (
+    2500  # test images at most, evenly spread, that are sought among each other: rankings grow with the square
+)
 
 
 @dataclass(frozen=True)
@@ -295,11 +298,15 @@ class ContrastiveMeasurement(Measurement):
             neighbours=nearest_neighbours(train, test, widths=widths, taxonomies=names),
         )
 
+    def _sought(self, samples: Samples) -> Samples:
+        chosen = _spread(len(samples), SOUGHT_IMAGES)
+        return Samples(samples.features[chosen], samples.labels[chosen], samples.objects[chosen])
+
     def _run(self, run: FinishedRun) -> results.ContrastiveRun:
         assert isinstance(run.experiment, ContrastiveExperiment)
         model = zoo.load_contrastive(run.model_file)
         probed = self.probe(model)
-        found = retrieval(probed.samples, widths=probed.widths, taxonomies=self.test.taxonomies)
+        found = retrieval(self._sought(probed.samples), widths=probed.widths, taxonomies=self.test.taxonomies)
         return results.ContrastiveRun(
             **self._common(run, probed.code),
             probes=probed.linear,
@@ -309,6 +316,11 @@ class ContrastiveMeasurement(Measurement):
                 model, run.experiment.validation_pairs(self.validation), run.experiment.temperature
             ),
         )
+
+
+def _spread(total: int, count: int) -> Tensor:
+    """At most so many positions, evenly spread."""
+    return torch.linspace(0, total - 1, min(count, total)).long()
 
 
 def evenly_spread(data: ImageDataset, images: int | None) -> ImageDataset:
@@ -322,7 +334,7 @@ def evenly_spread(data: ImageDataset, images: int | None) -> ImageDataset:
         return data
     if images < 1:
         raise InputError(f"images is {images}; it must be at least 1.")
-    return data.select(torch.linspace(0, len(data) - 1, min(images, len(data))).long())
+    return data.select(_spread(len(data), images))
 
 
 def _samples(data: ImageDataset, features: Tensor) -> Samples:
