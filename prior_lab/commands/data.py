@@ -13,19 +13,31 @@ from prior_lab.commands.answers import Answer, Answering
 class BuildData:
     """Render a bundled data set anew from its source and tell whether it is the bundled file, bit for bit.
 
-    SOURCE is, for household, the folder of Debian's sweethome3d-furniture: /usr/share/sweethome3d/furniture.
+    SOURCE is, for household, the folder of Debian's sweethome3d-furniture: /usr/share/sweethome3d/furniture; for emoji,
+    one with the npm packages that data_cards/emoji.md lists, each unpacked under its name: node_modules/@iconify-json.
     """
 
-    name: tyro.conf.Positional[Literal["household"]]
+    name: tyro.conf.Positional[Literal["household", "emoji"]]
     source: Path
-    out: Path = Path("household-rebuilt.zip")
+    out: Path | None = None
+    """The file to write; NAME-rebuilt.zip, if not given."""
     workers: int = 2
+    """Processes that render household at the same time; emoji needs one."""
+    unicode: Path | None = None
+    """Unicode's emoji-test.txt for emoji; that of Debian's package unicode-data, if not given."""
 
     def run(self, command: str) -> None:
         """Render."""
-        from prior_lab.data.build import build_household
+        out = self.out or Path(f"{self.name}-rebuilt.zip")
+        if self.name == "emoji":
+            from prior_lab.data.emoji.build import build_emoji
+            from prior_lab.data.emoji.sources import UNICODE_FILE
 
-        build_household(self.source, self.out, workers=self.workers)
+            build_emoji(self.source, out, unicode_file=self.unicode or UNICODE_FILE)
+        else:
+            from prior_lab.data.build import build_household
+
+            build_household(self.source, out, workers=self.workers)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Image data sets: ``household`` is bundled; ``faces``, ``fashion``, ``ffhq`` and ``mvimgnet2`` are read from a copy.
+"""Image data sets: ``household`` and ``emoji`` are bundled; the others are read from a copy.
 
 ``folder`` reads anyone's own images. ``load_dataset("household", split="test")`` gives an ``ImageDataset``; ``print``
 tells what is in it. What is larger than memory is packed once by ``pack_dataset`` and read as ``packed``.
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from prior_lab.checks import Count, Within, described, entry_point
-from prior_lab.data import faces, fashion, ffhq, folder, household, mvimgnet2, packed
+from prior_lab.data import emoji, faces, fashion, ffhq, folder, household, mvimgnet2, packed
 from prior_lab.data.dataset import ImageDataset
 from prior_lab.errors import InputError
 from prior_lab.files import as_path
@@ -19,6 +19,7 @@ __all__ = ["ImageDataset", "list_datasets", "load_dataset", "pack_dataset"]
 Side = Annotated[int, Within(1, 16_384)]
 _DESCRIPTIONS = {
     "household": household.DESCRIPTION,
+    "emoji": emoji.DESCRIPTION,
     "faces": faces.DESCRIPTION,
     "fashion": fashion.DESCRIPTION,
     "ffhq": ffhq.DESCRIPTION,
@@ -48,12 +49,14 @@ def load_dataset(
 
     Parameters
     ----------
-    name : ``household``, ``faces``, ``fashion``, ``ffhq``, ``mvimgnet2``, ``folder`` or ``packed``.
+    name : ``household``, ``emoji``, ``faces``, ``fashion``, ``ffhq``, ``mvimgnet2``, ``folder`` or ``packed``.
     split : train, validation or test; ``ffhq``, ``mvimgnet2`` and ``folder`` have all as well, ``packed`` those that
         were packed. By default all of ``folder`` and train of the others.
     path : the folder with the images of ``ffhq``, ``mvimgnet2`` or ``folder``, or that `pack_dataset` wrote; for
-        ``household``, another copy of the bundled file, and for ``faces`` and ``fashion`` of the installed pictures.
-    size : side of the square images [pixel]. ``household`` has 64 and gives 32, 16 and 8 by averaging; ``faces`` and
+        ``household`` and ``emoji``, another copy of the bundled file, and for ``faces`` and ``fashion`` of the
+        installed pictures.
+    size : side of the square images [pixel]. ``household`` and ``emoji`` have 64 and give 32, 16 and 8 by
+        averaging; ``faces`` and
         ``mvimgnet2`` have 64 and ``fashion`` 32, resized to any other; ``ffhq`` is resized, and ``folder`` is resized
         and centre-cropped, only if this is given; ``packed`` has the size that it was packed at.
     convert : "rgb" allows ``folder`` to convert grey, palette and translucent images.
@@ -70,6 +73,8 @@ def load_dataset(
         split = "all" if name == "folder" else "train"
     if name == "household":
         return household.load_household(split, path=where, size=size)
+    if name == "emoji":
+        return emoji.load_emoji(split, path=where, size=size)
     if name == "faces":
         return faces.load_faces(split, path=where, size=size)
     if name == "fashion":

@@ -146,7 +146,8 @@ class Bundle:
 
     def near_duplicates(self) -> tuple[NearDuplicate, ...]:
         """The pairs of drawings that look alike."""
-        return tuple(NearDuplicate(*row[:-1], bits=int(row[-1])) for row in self._rows("near_duplicates.csv"))
+        rows = self._rows("near_duplicates.csv")
+        return tuple(NearDuplicate(row[0], row[1], row[2], row[3], int(row[4])) for row in rows)
 
     def webp(self, concept: int) -> bytes:
         """The drawings of one concept as they are stored."""
@@ -154,7 +155,9 @@ class Bundle:
 
     def images(self, concepts: Iterable[int]) -> UInt8[np.ndarray, "drawing 3 height width"]:
         """The drawings of some concepts, one concept after the other."""
-        return np.concatenate([decode_images(self.webp(concept)) for concept in concepts])
+        strips = [decode_images(self.webp(concept)) for concept in concepts]
+        out = np.empty((sum(map(len, strips)), 3, SIZE, SIZE), dtype=np.uint8)
+        return np.concatenate(strips, out=out)
 
     def masks(self) -> Bool[np.ndarray, "drawing height width"]:
         """Where every drawing covers more than half of a pixel."""

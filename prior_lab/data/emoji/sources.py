@@ -82,7 +82,7 @@ def read_concepts(path: Path = UNICODE_FILE, *, expected: str = UNICODE_SHA256) 
     """
     if not path.is_file():
         raise InputError(
-            f"{path} is missing; it is in Debian's unicode-data (apt-get install unicode-data), or pass --unicode FILE, "
+            f"{path} is missing; Debian's unicode-data has it (apt-get install unicode-data), or pass --unicode FILE, "
             f"emoji-test.txt of Unicode {UNICODE_VERSION}"
         )
     if sha256(path) != expected:

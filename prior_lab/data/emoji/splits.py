@@ -1,4 +1,4 @@
-"""Which concept goes into which split: by families of near-duplicates, evenly over subgroups, by hash and not by chance."""
+"""Which concept goes into which split: families stay whole, subgroups are divided evenly, and a hash decides."""
 
 import hashlib
 from collections import Counter, defaultdict
@@ -38,9 +38,9 @@ def assign_splits(concepts: Sequence[Concept], family: Mapping[str, str]) -> dic
 
 
 def _divided(stratum: Mapping[str, int]) -> dict[str, str]:
-    """Families of one stratum with their sizes: two of the smallest to test and validation, then nearest to the shares."""
+    """Families of one stratum: two of the smallest to test and validation, the others where most is missing."""
     order = sorted(stratum, key=lambda family: (-stratum[family], hashlib.sha256(family.encode()).digest()))
-    held = Counter({split: 0 for split in SPLITS})
+    held = Counter(dict.fromkeys(SPLITS, 0))
     chosen: dict[str, str] = {}
     if len(order) >= len(SPLITS):
         for split in ("test", "validation"):
