@@ -13,28 +13,37 @@ from prior_lab.commands.answers import Answer, Answering
 class BuildData:
     """Make a bundled data set anew from its source and report whether it is the bundled file, bit for bit.
 
-    SOURCE is, for household, the folder of Debian's sweethome3d-furniture: /usr/share/sweethome3d/furniture, and for
-    fashion that of dataset-fashion-mnist: /usr/share/datasets/fashion-mnist.
+    SOURCE is, for household, the folder of Debian's sweethome3d-furniture: /usr/share/sweethome3d/furniture; for
+    fashion, that of dataset-fashion-mnist: /usr/share/datasets/fashion-mnist; for emoji, one with the npm packages that
+    data_cards/emoji.md lists, each unpacked under its name: node_modules/@iconify-json.
     """
 
-    name: tyro.conf.Positional[Literal["household", "fashion"]]
+    name: tyro.conf.Positional[Literal["household", "fashion", "emoji"]]
     source: Path
     out: Path | None = None
     """The file to write; NAME-rebuilt.zip if not given."""
     workers: int = 2
-    """Processes that render at the same time."""
+    """Processes that render household at the same time; the others need one."""
+    unicode: Path | None = None
+    """Unicode's emoji-test.txt for emoji; that of Debian's package unicode-data, if not given."""
 
     def run(self, command: str) -> None:
         """Render, or choose."""
         out = self.out or Path(f"{self.name}-rebuilt.zip")
-        if self.name == "fashion":
-            from prior_lab.data.fashion.bundle import build_fashion
+        match self.name:
+            case "household":
+                from prior_lab.data.household.build import build_household
 
-            build_fashion(self.source, out)
-            return
-        from prior_lab.data.household.build import build_household
+                build_household(self.source, out, workers=self.workers)
+            case "fashion":
+                from prior_lab.data.fashion.bundle import build_fashion
 
-        build_household(self.source, out, workers=self.workers)
+                build_fashion(self.source, out)
+            case "emoji":
+                from prior_lab.data.emoji.build import build_emoji
+                from prior_lab.data.emoji.sources import UNICODE_FILE
+
+                build_emoji(self.source, out, unicode_file=self.unicode or UNICODE_FILE)
 
 
 @dataclass(frozen=True)

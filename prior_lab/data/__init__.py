@@ -1,4 +1,4 @@
-"""Image data sets: ``household`` and ``fashion`` are bundled; ``faces``, ``ffhq`` and others are read from a copy.
+"""Image data sets: ``household``, ``emoji`` and ``fashion`` are bundled; the others are read from a copy.
 
 ``folder`` reads anyone's own images. ``load_dataset("household", split="test")`` gives an ``ImageDataset``; ``print``
 tells what is in it. What is larger than memory is packed once by ``pack_dataset`` and read as ``packed``.
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from prior_lab.checks import Count, Within, described, entry_point
-from prior_lab.data import fashion, household
+from prior_lab.data import emoji, fashion, household
 from prior_lab.data.dataset import ImageDataset
 from prior_lab.data.feeding import packed
 from prior_lab.data.readers import faces, ffhq, folder, mvimgnet2
@@ -21,6 +21,7 @@ __all__ = ["ImageDataset", "list_datasets", "load_dataset", "pack_dataset"]
 Side = Annotated[int, Within(1, 16_384)]
 _DESCRIPTIONS = {
     "household": household.DESCRIPTION,
+    "emoji": emoji.DESCRIPTION,
     "faces": faces.DESCRIPTION,
     "fashion": fashion.DESCRIPTION,
     "fashion-full": fashion.DESCRIPTION_FULL,
@@ -51,15 +52,16 @@ def load_dataset(
 
     Parameters
     ----------
-    name : ``household``, ``faces``, ``fashion``, ``fashion-full``, ``ffhq``, ``mvimgnet2``, ``folder`` or ``packed``.
+    name : ``household``, ``emoji``, ``fashion``, ``fashion-full``, ``faces``, ``ffhq``, ``mvimgnet2``, ``folder`` or
+        ``packed``.
     split : train, validation or test; ``ffhq``, ``mvimgnet2`` and ``folder`` have all as well, ``packed`` those that
         were packed. By default all of ``folder`` and train of the others.
     path : the folder with the images of ``ffhq``, ``mvimgnet2`` or ``folder``, or that `pack_dataset` wrote; for
-        ``household`` and ``fashion``, another copy of the bundled file, and for ``faces`` and ``fashion-full`` of the
-        installed pictures.
-    size : side of the square images [pixel]. ``household`` has 64 and gives 32, 16 and 8 by averaging; ``faces`` and
-        ``mvimgnet2`` have 64 and both ``fashion`` 32, resized to any other; ``ffhq`` is resized, and ``folder`` is
-        resized and centre-cropped, only if this is given; ``packed`` has the size that it was packed at.
+        ``household``, ``emoji`` and ``fashion``, another copy of the bundled file, and for ``faces`` and
+        ``fashion-full`` of the installed pictures.
+    size : side of the square images [pixel]. ``household`` and ``emoji`` have 64 and give 32, 16 and 8 by averaging;
+        ``faces`` and ``mvimgnet2`` have 64 and both ``fashion`` 32, resized to any other; ``ffhq`` is resized, and
+        ``folder`` is resized and centre-cropped, only if this is given; ``packed`` has the size that it was packed at.
     convert : "rgb" allows ``folder`` to convert grey, palette and translucent images.
     unreadable : "skip" allows ``folder`` and ``mvimgnet2`` to skip images that cannot be read, or whose mask is empty,
         with a warning.
@@ -74,6 +76,8 @@ def load_dataset(
         split = "all" if name == "folder" else "train"
     if name == "household":
         return household.load_household(split, path=where, size=size)
+    if name == "emoji":
+        return emoji.load_emoji(split, path=where, size=size)
     if name == "faces":
         return faces.load_faces(split, path=where, size=size)
     if name == "fashion":

@@ -6,19 +6,18 @@ where the pixel is nothing but backdrop (the backdrop is the same in every frame
 """
 
 import csv
-import hashlib
 import io
 import lzma
 from dataclasses import astuple, dataclass, fields
 from importlib.resources import files
 from pathlib import Path
-from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
+from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 from PIL import Image
 
-from prior_lab.errors import InputError
+from prior_lab.data import archive
 
 SIZE = 64
 FRAMES = 16
@@ -26,7 +25,6 @@ STEP = 3
 BACKDROP_CODE = 86
 BACKDROP_TOP = (181, 201, 224)
 BACKDROP_BOTTOM = (140, 163, 191)
-EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -94,24 +92,13 @@ def write_bundle(
     writer.writerows(astuple(row) for row in rows)
     array = io.BytesIO()
     np.save(array, prompts)
-    with ZipFile(path, "w") as archive:
-        _add(archive, "manifest.csv", table.getvalue().encode(), ZIP_DEFLATED)
-        _add(archive, "prompts.npy", array.getvalue(), ZIP_DEFLATED)
-        _add(
-            archive,
-            "masks.bin",
-            lzma.compress(np.packbits(masks).tobytes(), check=lzma.CHECK_NONE, preset=9),
-            ZIP_STORED,
-        )
+    with ZipFile(path, "w") as file:
+        archive.add_member(file, "manifest.csv", table.getvalue().encode(), ZIP_DEFLATED)
+        archive.add_member(file, "prompts.npy", array.getvalue(), ZIP_DEFLATED)
+        packed = lzma.compress(np.packbits(masks).tobytes(), check=lzma.CHECK_NONE, preset=9)
+        archive.add_member(file, "masks.bin", packed, ZIP_STORED)
         for number, data in enumerate(images):
-            _add(archive, f"images/{number:04d}.webp", data, ZIP_STORED)
-
-
-def _add(archive: ZipFile, name: str, data: bytes, method: int) -> None:
-    info = ZipInfo(name, EPOCH)
-    info.compress_type = method
-    info.create_system = 3
-    archive.writestr(info, data)
+            archive.add_member(file, f"images/{number:04d}.webp", data, ZIP_STORED)
 
 
 def bundle_path() -> Path:
@@ -121,7 +108,7 @@ def bundle_path() -> Path:
 
 def recorded_sha256() -> str:
     """SHA-256 of the bundled file, from the record that lies beside it."""
-    return bundle_path().with_suffix(".zip.sha256").read_text(encoding="ascii").split()[0]
+    return archive.recorded_sha256(bundle_path())
 
 
 class Bundle:
@@ -138,18 +125,7 @@ class Bundle:
     """
 
     def __init__(self, path: Path, sha256: str) -> None:
-        if not path.is_file():
-            raise InputError(f"{path} is missing; reinstall prior_lab, or run python -m prior_lab data build household")
-        self._data = path.read_bytes()
-        found = hashlib.sha256(self._data).hexdigest()
-        if found != sha256:
-            raise InputError(
-                f"{path} is truncated or altered: its SHA-256 is {found}, expected {sha256}; reinstall prior_lab"
-            )
-        try:
-            self._archive = ZipFile(io.BytesIO(self._data))
-        except BadZipFile as error:
-            raise InputError(f"{path} is no bundle of images: {error}") from error
+        self._archive = archive.open_archive(path, sha256, "household")
 
     def manifest(self) -> tuple[ManifestRow, ...]:
         """One row an object, in the order of the file."""

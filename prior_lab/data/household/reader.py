@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from prior_lab.data.blocks import shrunk
 from prior_lab.data.dataset import ImageDataset
 from prior_lab.data.household.bundle import FRAMES, SIZE, Bundle, ManifestRow, bundle_path, recorded_sha256
 from prior_lab.data.household.taxonomy import LEVELS, SPLITS
@@ -41,10 +42,10 @@ def load_household(split: str = "train", *, path: Path | None = None, size: int 
     return ImageDataset(
         name="household",
         split=split,
-        images=torch.from_numpy(_shrunk(images, size)),
+        images=torch.from_numpy(shrunk(images, size)),
         objects=torch.tensor(chosen).repeat_interleave(FRAMES),
         object_names=tuple(row.object for row in rows),
-        masks=torch.from_numpy(_shrunk(masks, size)),
+        masks=torch.from_numpy(shrunk(masks, size)),
         prompts=torch.from_numpy(prompts * np.array([size / SIZE] * 4 + [1], dtype=np.float32)),
         taxonomies=LEVELS,
         labels=torch.from_numpy(table[chosen]).repeat_interleave(FRAMES, dim=0),
@@ -69,15 +70,3 @@ def _labels(row: ManifestRow) -> tuple[str, ...]:
 
 def _index(names: tuple[str, ...], label: str) -> int:
     return names.index(label) if label else -1
-
-
-def _shrunk(frames: np.ndarray, size: int) -> np.ndarray:
-    """Frames with blocks averaged; a mask is true where more than half of the block is."""
-    factor = SIZE // size
-    if factor == 1:
-        return frames
-    blocks = frames.reshape(*frames.shape[:-2], size, factor, size, factor)
-    total = blocks.sum(axis=(-3, -1), dtype=np.uint32)
-    if frames.dtype == np.bool_:
-        return total * 2 > factor * factor
-    return ((total + factor * factor // 2) // (factor * factor)).astype(np.uint8)

@@ -1,0 +1,49 @@
+"""Bundled zip files: members without a date, so that bytes depend on content alone, and opening with a check."""
+
+import hashlib
+import io
+from pathlib import Path
+from zipfile import BadZipFile, ZipFile, ZipInfo
+
+from prior_lab.errors import InputError
+
+EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+def add_member(archive: ZipFile, name: str, data: bytes, method: int) -> None:
+    """Write a member that tells nothing of when and where it was written."""
+    info = ZipInfo(name, EPOCH)
+    info.compress_type = method
+    info.create_system = 3
+    archive.writestr(info, data)
+
+
+def recorded_sha256(path: Path) -> str:
+    """SHA-256 of a bundled file, from the record that lies beside it."""
+    return path.with_name(f"{path.name}.sha256").read_text(encoding="ascii").split()[0]
+
+
+def open_archive(path: Path, sha256: str, name: str) -> ZipFile:
+    """A bundled data set, read into memory.
+
+    Parameters
+    ----------
+    sha256 : what the file's SHA-256 must be.
+    name : of the data set, for the sentence.
+
+    Raises
+    ------
+    InputError : if the file is missing, truncated or altered.
+    """
+    if not path.is_file():
+        raise InputError(f"{path} is missing; reinstall prior_lab, or run python -m prior_lab data build {name}")
+    data = path.read_bytes()
+    found = hashlib.sha256(data).hexdigest()
+    if found != sha256:
+        raise InputError(
+            f"{path} is truncated or altered: its SHA-256 is {found}, expected {sha256}; reinstall prior_lab"
+        )
+    try:
+        return ZipFile(io.BytesIO(data))
+    except BadZipFile as error:
+        raise InputError(f"{path} is no bundle of images: {error}") from error
