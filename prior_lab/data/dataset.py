@@ -72,6 +72,30 @@ class ImageDataset:
         picture = base64.b64encode(buffer.getvalue()).decode()
         return f'<pre>{html.escape(repr(self))}</pre><img alt="contact sheet" src="data:image/png;base64,{picture}">'
 
+    def object_taxonomies(self) -> tuple[str, ...]:
+        """The taxonomies that label objects; others, such as the artists of `emoji`, vary within an object."""
+        objects, places = self.objects.unique(return_inverse=True)
+        rows = places[:, None].expand_as(self.labels)
+        empty = self.labels.new_zeros(len(objects), self.labels.shape[1])
+        low, high = (empty.scatter_reduce(0, rows, self.labels, how, include_self=False) for how in ("amin", "amax"))
+        same = (low == high).all(dim=0).tolist()
+        return tuple(name for name, alike in zip(self.taxonomies, same, strict=True) if alike)
+
+    def with_taxonomies(self, names: Sequence[str]) -> "ImageDataset":
+        """The same images with some of their labels.
+
+        Raises
+        ------
+        InputError : if it has no such taxonomy.
+        """
+        for name in names:
+            if name not in self.taxonomies:
+                known = ", ".join(self.taxonomies) or "none"
+                raise InputError(f"{self.name} has no labels {described(name)}; it has {known}")
+        columns = [self.taxonomies.index(name) for name in names]
+        label_names = tuple(self.label_names[column] for column in columns)
+        return replace(self, taxonomies=tuple(names), labels=self.labels[:, columns], label_names=label_names)
+
     def select(self, indices: Sequence[int] | Tensor | slice) -> "ImageDataset":
         """The images at some positions, in that order.
 

@@ -64,12 +64,12 @@ def nearest_neighbours(
 
     def predict(rows: Int64[Tensor, "query"]) -> Int64[Tensor, "budget taxonomy query"]:
         foreign = queries.objects[rows, None] != gallery.objects
-        similarities = _similarities(queries.features[rows], gallery.features, list(budgets.values()))
+        near = similarities(queries.features[rows], gallery.features, list(budgets.values()))
         return torch.stack(
-            [torch.stack([_vote(here, foreign, vote, k, temperature) for vote in votes]) for here in similarities]
+            [torch.stack([_vote(here, foreign, vote, k, temperature) for vote in votes]) for here in near]
         )
 
-    predicted = torch.cat([predict(rows) for rows in _chunks(queries)], dim=2)
+    predicted = torch.cat([predict(rows) for rows in chunks(queries)], dim=2)
     return accuracy_table(predicted, queries, list(budgets), taxonomies)
 
 
@@ -101,10 +101,10 @@ def retrieval(samples: Samples, *, widths: Mapping[int, int], taxonomies: Sequen
 
     def measured(rows: Int64[Tensor, "query"]) -> Float64[Tensor, "budget taxonomy query"]:
         foreign = samples.objects[rows, None] != samples.objects
-        similarities = _similarities(samples.features[rows], samples.features, list(budgets.values()))
-        return torch.stack([_average_precision(here, foreign, samples.labels, rows) for here in similarities])
+        near = similarities(samples.features[rows], samples.features, list(budgets.values()))
+        return torch.stack([_average_precision(here, foreign, samples.labels, rows) for here in near])
 
-    scores = torch.cat([measured(rows) for rows in _chunks(samples)], dim=2).cpu().numpy()
+    scores = torch.cat([measured(rows) for rows in chunks(samples)], dim=2).cpu().numpy()
     for taxonomy, there in zip(taxonomies, ~np.isnan(scores).all(axis=(0, 2)), strict=True):
         if not there:
             raise InputError(
@@ -114,11 +114,12 @@ def retrieval(samples: Samples, *, widths: Mapping[int, int], taxonomies: Sequen
     return summary(scores, samples.objects, list(budgets), taxonomies, **names)
 
 
-def _chunks(samples: Samples) -> Sequence[Int64[Tensor, "_"]]:
+def chunks(samples: Samples) -> Sequence[Int64[Tensor, "_"]]:
+    """Positions of all images, as many at once as similarities are held of."""
     return torch.arange(len(samples), device=samples.features.device).split(CHUNK)
 
 
-def _similarities(
+def similarities(
     queries: Float32[Tensor, "query column"], gallery: Float32[Tensor, "image column"], widths: Sequence[int]
 ) -> Iterator[Float32[Tensor, "query image"]]:
     """Cosine similarities at each width, from the products with the columns that it adds."""

@@ -1,7 +1,7 @@
 """The written schema of results (`schema.py`): build, validate, save and load studies, a file for each task's arms."""
 
 from prior_lab.results.arm import ArmRecord
-from prior_lab.results.contrastive import ContrastiveRun, build_contrastive_arm, leads_over
+from prior_lab.results.contrastive import ContrastiveRun, build_contrastive_arm, leads_over, matching_baselines
 from prior_lab.results.reconstruction import ReconstructionRun, build_reconstruction_arm
 from prior_lab.results.schema import Provenance, build_study, load, provenance, save, validate
 from prior_lab.results.statistics import Lead, bootstrap_interval, lead, verdict_of_all
@@ -19,6 +19,7 @@ __all__ = [
     "lead",
     "leads_over",
     "load",
+    "matching_baselines",
     "provenance",
     "save",
     "validate",

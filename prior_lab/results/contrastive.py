@@ -21,6 +21,16 @@ VARIABLES = {
     "ntxent": ("seed", "budget"),
     "predicted": ("taxonomy", "budget", "image"),
 }
+MATCHED = {
+    "matched_by_object": ("seed", "object", "asking", "measure", "budget"),
+    "matched": ("seed", "asking", "measure", "budget"),
+    "matched_interval": ("seed", "asking", "measure", "budget", "bound"),
+}
+MATCHED_BASELINES = {
+    "baseline_matched_by_object": ("yardstick", "object", "asking", "measure"),
+    "baseline_matched": ("yardstick", "asking", "measure"),
+    "baseline_matched_interval": ("yardstick", "asking", "measure", "bound"),
+}
 VALIDATION = "validation_ntxent"
 
 
@@ -34,12 +44,14 @@ class ContrastiveRun(Run):
     neighbours : accuracy (budget, taxonomy) of nearest neighbours, from `prior_lab.probes.nearest_neighbours`.
     retrieval : mean average precision (budget, taxonomy), from `prior_lab.probes.retrieval`.
     ntxent : of the validation objects, by budget [nat].
+    matching : (asking) of `prior_lab.probes.matching`, where images come from several sources.
     """
 
     probes: xr.Dataset = field(default_factory=xr.Dataset)
     neighbours: xr.DataArray = field(default_factory=xr.DataArray)
     retrieval: xr.DataArray = field(default_factory=xr.DataArray)
     ntxent: Sequence[float] = ()
+    matching: xr.Dataset | None = None
 
 
 def build_contrastive_arm(runs: Sequence[ContrastiveRun], objects: Sequence[str], record: ArmRecord) -> xr.Dataset:
@@ -70,12 +82,39 @@ def build_contrastive_arm(runs: Sequence[ContrastiveRun], objects: Sequence[str]
         "average_precision": joined([run.retrieval for run in runs]),
         "strength": joined([run.probes["strength"] for run in runs]),
     }
+    matched = [run.matching["matched_by_object"] for run in runs if run.matching is not None]
+    if matched:
+        every = xr.concat(matched, dim=seeds, join="exact").assign_coords(object=list(objects))
+        measured |= _of_objects("matched", every.transpose(*MATCHED["matched_by_object"]))
     variables = {name: with_units(variable, "1") for name, variable in measured.items()}
     variables["ntxent"] = with_units(ntxent.assign_coords(seed=seeds), "nat")
     predicted = runs[0].probes["predicted"].transpose("taxonomy", "budget", "image").astype(np.int16)
     predicted = predicted.assign_coords(image=np.arange(predicted.sizes["image"]))
     variables["predicted"] = predicted.assign_attrs(units="1")
     return assemble(runs, record, variables, validation=VALIDATION)
+
+
+def matching_baselines(pixels: xr.Dataset, objects: Sequence[str]) -> dict[str, xr.DataArray]:
+    """What matching gives without a code: by chance, and by the pixels.
+
+    Parameters
+    ----------
+    pixels : (asking) of `prior_lab.probes.matching`, of the images themselves at one budget.
+    """
+    tables = [pixels["chance_by_object"], pixels["matched_by_object"].isel(budget=0, drop=True)]
+    yardsticks = xr.DataArray(["chance", "pixels"], dims="yardstick", name="yardstick")
+    joined = xr.concat(tables, dim=yardsticks, join="override", coords="minimal", compat="override")
+    joined = joined.assign_coords(object=list(objects))
+    return _of_objects("baseline_matched", joined.transpose(*MATCHED_BASELINES["baseline_matched_by_object"]))
+
+
+def _of_objects(name: str, by_object: xr.DataArray) -> dict[str, xr.DataArray]:
+    """Values by object, their mean and its interval."""
+    return {
+        f"{name}_by_object": by_object,
+        name: by_object.mean("object"),
+        f"{name}_interval": bootstrap_interval(by_object),
+    }
 
 
 @entry_point

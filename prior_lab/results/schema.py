@@ -54,6 +54,19 @@ and at the root, of the same images, `baseline_accuracy_by_object(baseline, obje
 frequent label, "pixels" a linear probe on the pixels; younger studies also have "pixel neighbours", the nearest ones
 among the training images, and "labels", the arms' encoder trained on the labels, if it was: the ceiling.
 
+Where test images come from several sources, such as the artists of `emoji`, contrastive arms have also
+
+==================================================================  ===============================================
+`matched_by_object(seed, object, asking, measure, budget)`          of `prior_lab.probes.matching`; NaN where an
+                                                                    object was not asked
+`matched(seed, asking, measure, budget)`                            mean over objects
+`matched_interval(seed, asking, measure, budget, bound)`            95 % percentile bootstrap over objects
+==================================================================  ===============================================
+
+and the root `baseline_matched_by_object(yardstick, object, asking, measure)`, its mean `baseline_matched` and
+`baseline_matched_interval`: "chance" is a ranking at random, "pixels" that of the pixels. `asking` is "seen" (images of
+sources that training saw) and, where there are others, "unseen"; those that may be found are of seen sources.
+
 Coordinates: `seed`, `object` (names), `metric` ("L1", "L2", "PSNR", "SSIM", and "MS-SSIM" where the image size allows),
 `unit(metric)`, `taxonomy` (label levels, coarse to fine), `budget` [tokens], `token` (from 0), `bound` ("low", "high"),
 `step` (optimiser steps), `image` (from 0).
@@ -92,7 +105,9 @@ BASELINES = {
     "baseline_interval": ("baseline", "taxonomy", "bound"),
 }
 COMPRESSED = 1000  # numbers of a variable from which on its file is smaller when compressed
-PARTIAL = ("accuracy_by_object", "baseline_accuracy_by_object")  # may be NaN
+PARTIAL = (  # may be NaN
+    "accuracy_by_object", "baseline_accuracy_by_object", "matched_by_object", "baseline_matched_by_object",
+)  # fmt: skip
 PACKAGES = ("prior-lab", "torch", "lightning-fabric", "numpy", "xarray", "torchmetrics")
 
 
@@ -165,6 +180,8 @@ def validate(tree: xr.DataTree) -> None:
         raise InputError(f"The study {tree.attrs['name']!r} is of an unknown task {task!r}; expected {_or(VARIABLES)}.")
     if task == "contrastive":
         _validate_variables("study", tree, BASELINES)
+        if "baseline_matched" in tree:
+            _validate_variables("study", tree, contrastive.MATCHED_BASELINES)
     wall_time = tree.attrs["wall_time_s"]
     texts = [name for name in ROOT_ATTRS if name != "wall_time_s" and not isinstance(tree.attrs[name], str)]
     if texts or not isinstance(wall_time, float | int | np.number):
@@ -176,6 +193,8 @@ def validate(tree: xr.DataTree) -> None:
         if texts:
             raise InputError(f"The {owner} has attributes that are no text: {', '.join(texts)}.")
         _validate_variables(owner, arm, {**VARIABLES[task], **INFORMATION})
+        if "matched" in arm:
+            _validate_variables(owner, arm, contrastive.MATCHED)
         history = dict.fromkeys(("loss", VALIDATION[task]), ("seed", "step"))
         if "step" in arm.coords or any(key in arm for key in history):
             _validate_variables(owner, arm, history, partial=True)

@@ -114,6 +114,8 @@ def _trained(experiment: ContrastiveExperiment, device: DeviceName, *, progress:
     train, validation, test = (experiment.load(split) for split in ("train", "validation", "test"))
     if not train.taxonomies:
         raise InputError(f"{experiment.data} has no labels to train on; a folder brings them in labels.csv.")
+    names = train.object_taxonomies()
+    train, validation, test = (data.with_taxonomies(names) for data in (train, validation, test))
     sampler = PairSampler(
         train, experiment.batch_size, experiment.augmentation, fabric.device, seed=experiment.seed,
         pairing=experiment.pairs,

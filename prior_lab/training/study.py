@@ -3,13 +3,14 @@
 import math
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 import xarray as xr
+from jaxtyping import Bool, Int64
 from torch import Tensor
 
 from prior_lab import results, zoo
@@ -19,7 +20,7 @@ from prior_lab.errors import InputError
 from prior_lab.files import as_path, name_for_file
 from prior_lab.models import ContrastiveModel
 from prior_lab.orderings import LABELS, Code
-from prior_lab.probes import Samples, linear_probes, nearest_neighbours, retrieval
+from prior_lab.probes import Samples, linear_probes, matching, nearest_neighbours, retrieval
 from prior_lab.probes.samples import accuracy_table
 from prior_lab.quality import quality_by_budget
 from prior_lab.results import bootstrap_interval
@@ -28,7 +29,7 @@ from prior_lab.training.ceiling import CEILING_FILE, read_ceiling
 from prior_lab.training.checkpoints import read_history
 
 MODEL_FILE = "model.safetensors"
-PROBE_IMAGES = 5000  # training images at most, evenly spread, that probes learn from
+PROBE_IMAGES = 5100  # training images at most, evenly spread, that probes learn from: all of `emoji`
 SOUGHT_IMAGES = (
     2500  # test images at most, evenly spread, that are sought among each other: rankings grow with the square
 )
@@ -218,7 +219,10 @@ class Probed:
 class ContrastiveMeasurement(Measurement):
     """Frozen probes, nearest neighbours and retrieval, with a linear probe on the pixels beside them.
 
-    They read the transmitted values. Of PRIOR they could read the levels' outputs y^ instead, which a receiver can work
+    A taxonomy whose labels vary within objects, such as the artists of `emoji`, says where an image comes from: images
+    are matched across it, and no probe predicts it.
+
+    All read the transmitted values. Of PRIOR they could read the levels' outputs y^ instead, which a receiver can work
     out; on the validation split of `household` that was no better at full budget with any kind of token.
     """
 
@@ -229,6 +233,11 @@ class ContrastiveMeasurement(Measurement):
         self.train = evenly_spread(probed, images)
         if not self.test.taxonomies:
             raise InputError(f"{experiment.data} has no labels to probe; a folder brings them in labels.csv.")
+        self._sources = _sources(train, self.test)
+        names = train.object_taxonomies()
+        self.train, self.validation, self.test = (
+            data.with_taxonomies(names) for data in (self.train, self.validation, self.test)
+        )
 
     def arm(self, runs: Sequence[FinishedRun], record: results.ArmRecord) -> xr.Dataset:
         """The runs of one arm, a seed each."""
@@ -264,6 +273,8 @@ class ContrastiveMeasurement(Measurement):
                 "baseline_interval": bootstrap_interval(joined),
             }
         )
+        if self._sources:
+            measured = measured.assign(results.matching_baselines(self._matching(test, widths), self._objects()))
         for variable in measured.variables.values():
             variable.attrs["units"] = "1"
         return measured
@@ -298,6 +309,14 @@ class ContrastiveMeasurement(Measurement):
             neighbours=nearest_neighbours(train, test, widths=widths, taxonomies=names),
         )
 
+    def _matching(self, samples: Samples, widths: Mapping[int, int]) -> xr.Dataset:
+        """Images of seen and of unseen sources that ask those of seen ones."""
+        assert self._sources is not None
+        of, seen = self._sources.of_images, self._sources.seen
+        asking = {"seen": seen} | ({} if seen.all() else {"unseen": ~seen})
+        tables = [matching(samples, of, widths=widths, asking=mask, answering=seen) for mask in asking.values()]
+        return xr.concat(tables, dim=xr.DataArray(list(asking), dims="asking", name="asking"), join="exact")
+
     def _sought(self, samples: Samples) -> Samples:
         chosen = _spread(len(samples), SOUGHT_IMAGES)
         return Samples(samples.features[chosen], samples.labels[chosen], samples.objects[chosen])
@@ -312,6 +331,7 @@ class ContrastiveMeasurement(Measurement):
             probes=probed.linear,
             neighbours=probed.neighbours["accuracy"],
             retrieval=found["mean_average_precision"],
+            matching=self._matching(probed.samples, probed.widths) if self._sources else None,
             ntxent=nt_xent_by_budget(
                 model, run.experiment.validation_pairs(self.validation), run.experiment.temperature
             ),
@@ -335,6 +355,23 @@ def evenly_spread(data: ImageDataset, images: int | None) -> ImageDataset:
     if images < 1:
         raise InputError(f"images is {images}; it must be at least 1.")
     return data.select(_spread(len(data), images))
+
+
+@dataclass(frozen=True, eq=False)
+class _Sources:
+    """Where test images come from, and whether training images come from there too."""
+
+    of_images: Int64[Tensor, "image"]
+    seen: Bool[Tensor, "image"]
+
+
+def _sources(train: ImageDataset, test: ImageDataset) -> _Sources | None:
+    """The last taxonomy that varies within objects; None if there is none."""
+    varying = [name for name in train.taxonomies if name not in train.object_taxonomies()]
+    if not varying:
+        return None
+    of_train, of_test = (data.labels[:, data.taxonomies.index(varying[-1])] for data in (train, test))
+    return _Sources(of_test, torch.isin(of_test, of_train.unique()))
 
 
 def _samples(data: ImageDataset, features: Tensor) -> Samples:

@@ -8,10 +8,10 @@ import torch
 from PIL import Image
 
 import prior_lab as pl
-from prior_lab import zoo
+from prior_lab import results, zoo
 from prior_lab.__main__ import main
 from prior_lab.errors import InputError
-from prior_lab.training.study import bundle_study, study_from_runs
+from prior_lab.training.study import ContrastiveMeasurement, bundle_study, read_run, study_from_runs
 
 SMALL = (
     "--task contrastive --data folder --levels 3 --image-size 32 --width 32 --encoder-depth 1 --predictor-depth 1 "
@@ -104,3 +104,24 @@ def test_a_bundled_study_has_the_weights_of_some_arms(
     first_seed = zoo.load_contrastive(runs[0] / "model.safetensors").state_dict()
     bundled = zoo.load_contrastive("folder/contrastive/prior-gaussian").state_dict()
     assert all(torch.equal(first_seed[key], bundled[key]) for key in first_seed)
+
+
+@pytest.mark.slow
+def test_drawings_are_matched_across_artists_and_artists_are_not_probed(tmp_path: Path) -> None:
+    """With hardly any training, chance, pixels and codes stand side by side, for artists seen and not."""
+    folder = tmp_path / "run"
+    main(f"train {SMALL.replace('folder', 'emoji')} --out {folder}".split())
+    run = read_run(folder)
+    measurement = ContrastiveMeasurement(run.experiment, images=600)
+    arm = measurement.arm([run], results.ArmRecord("PRIOR", "gaussian", run.experiment.to_json(), run.command))
+    root = measurement.baselines([run])
+    assert arm.taxonomy.values.tolist() == root.taxonomy.values.tolist() == ["group", "subgroup"]
+    assert arm.matched.dims == ("seed", "asking", "measure", "budget")
+    assert arm.asking.values.tolist() == ["seen", "unseen"]
+    assert ((arm.matched >= 0) & (arm.matched <= 1)).all()
+    assert (root.baseline_matched.sel(yardstick="pixels") > root.baseline_matched.sel(yardstick="chance")).all()
+    study = results.build_study(
+        "drawings", {"prior-gaussian": arm}, dataset="emoji", task="contrastive", wall_time_s=1.0, baselines=root
+    )
+    results.save(study, tmp_path / "drawings.nc")
+    assert pl.load_study(tmp_path / "drawings.nc")["prior-gaussian"].matched.shape == (1, 2, 3, 3)
