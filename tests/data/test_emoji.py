@@ -9,7 +9,7 @@ import torch
 
 from prior_lab import InputError
 from prior_lab.data import ImageDataset, list_datasets, load_dataset
-from prior_lab.data.emoji.bundle import Drawing, by_concept, bundle_path
+from prior_lab.data.emoji.bundle import Drawing, bundle_path, by_concept
 from prior_lab.data.emoji.drawing import compose
 from prior_lab.data.emoji.duplicates import ALIKE, alike_pairs, perceptual_hashes
 from prior_lab.data.emoji.reader import open_bundle

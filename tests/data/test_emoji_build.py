@@ -2,6 +2,7 @@ import hashlib
 import json
 import os
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -231,13 +232,13 @@ def test_splits_divide_every_subgroup_and_no_family():
         _concept(f"{subgroup}{n}", (n + 1000 * s,), subgroup) for s, subgroup in enumerate("AB") for n in range(50)
     ]
     codes = [concept.code_text for concept in concepts]
-    family = families(codes, zip(codes[:5], codes[1:6], strict=True))
+    family = families(codes, pairwise(codes[:6]))
     splits = assign_splits(concepts, family)
     assert len({splits[code] for code in codes[:6]}) == 1
     for part in (codes[:50], codes[50:]):
         counts = [sum(splits[code] == split for code in part) for split in ("train", "validation", "test")]
         assert counts == [34, 6, 10]
-    assert kept_subgroups(concepts + [_concept("alone", (9999,), "C")]) == {"A", "B"}
+    assert kept_subgroups([*concepts, _concept("alone", (9999,), "C")]) == {"A", "B"}
     assert assign_splits(concepts, family) == splits
 
 
