@@ -1,6 +1,7 @@
 # make lab    JupyterLab on the first notebook, in an environment of its own (.venv)
 # make test   ruff, mypy and every test, the notebooks among them
-# make whole  the one test that takes minutes: household, rendered anew, is bit for bit the bundled file
+# make whole  the tests that take minutes: household and emoji, rendered anew, are bit for bit the bundled files
+#             (emoji where PRIOR_LAB_EMOJI_SOURCE names the folder with the npm packages)
 # make bench  the benchmarks
 # make clean  remove .venv and what the tools left
 #

@@ -18,12 +18,6 @@ from prior_lab.data.prompts import mask_gaussians
 
 
 @pytest.fixture(scope="module")
-def emoji() -> dict[str, ImageDataset]:
-    """All splits."""
-    return {split: load_dataset("emoji", split) for split in SPLITS}
-
-
-@pytest.fixture(scope="module")
 def drawings() -> tuple[Drawing, ...]:
     """The manifest."""
     return open_bundle().drawings()

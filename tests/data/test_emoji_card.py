@@ -8,7 +8,7 @@ import torch
 import yaml
 from PIL import Image
 
-from prior_lab.data import ImageDataset, load_dataset
+from prior_lab.data import ImageDataset
 from prior_lab.data.emoji.bundle import Drawing, bundle_path, by_concept, recorded_sha256
 from prior_lab.data.emoji.reader import open_bundle
 from prior_lab.data.emoji.recipe import ARTISTS, DROPPED, GROUND, HELD_OUT, LEVELS, SIZE, SPLITS
@@ -24,12 +24,6 @@ def text(root: Path) -> str:
 def head(text: str) -> dict:
     """The card's machine-readable head."""
     return yaml.safe_load(text.split("---\n")[1])
-
-
-@pytest.fixture(scope="module")
-def emoji() -> dict[str, ImageDataset]:
-    """All splits."""
-    return {split: load_dataset("emoji", split) for split in SPLITS}
 
 
 @pytest.fixture(scope="module")
