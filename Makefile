@@ -1,6 +1,7 @@
 # make lab    JupyterLab on the first notebook, in an environment of its own (.venv)
 # make test   ruff, mypy and every test, the notebooks among them
-# make whole  tests that take minutes: household, rendered anew, is the bundled file; the wheel in an empty environment
+# make whole  tests that take minutes: household and emoji, drawn anew, are the bundled files (emoji where
+#             PRIOR_LAB_EMOJI_SOURCE names the folder with the npm packages); the wheel in an empty environment
 # make bench  the benchmarks
 # make clean  remove .venv and what the tools left
 #

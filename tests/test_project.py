@@ -57,7 +57,7 @@ def test_a_module_imports_only_modules_above_it(name):
 
 def test_the_core_needs_no_notebook_package_and_no_command_line_package():
     core = [name for name in _listed_modules() if name not in FACES]
-    absent = ["plotly", "ipywidgets", "anywidget", "IPython", "tyro", "numba"]
+    absent = ["plotly", "ipywidgets", "anywidget", "IPython", "tyro", "numba", "resvg_py"]
     block = f"import sys; sys.modules.update(dict.fromkeys({absent}))"
     assert _python(f"{block}; import {', '.join(f'prior_lab.{name}' for name in core)}; print('fine')") == "fine"
 

@@ -14,6 +14,12 @@ def household() -> dict[str, ImageDataset]:
     return {split: load_dataset("household", split) for split in SPLITS}
 
 
+@pytest.fixture(scope="session")
+def emoji() -> dict[str, ImageDataset]:
+    """All splits of emoji."""
+    return {split: load_dataset("emoji", split) for split in SPLITS}
+
+
 @pytest.fixture
 def save_image(tmp_path: Path) -> Callable[..., Path]:
     """Writes an image below the test's own folder."""

@@ -56,13 +56,13 @@ class Package:
     icons : the set's own name of a drawing -> what Iconify says of it.
     aliases : other names -> the set's own name, with Iconify's word on how the drawing is turned.
     by_code : code points in hexadecimal -> name, where the package tells.
-    box : default left, top, width and height of a drawing.
+    box : default left, top, width and height of a drawing [unit of its SVG].
     """
 
     icons: Mapping[str, Mapping[str, object]]
     aliases: Mapping[str, Mapping[str, object]]
     by_code: Mapping[str, str]
-    box: tuple[float, float, float, float]
+    box: tuple[int, int, int, int]
     author: str
     url: str
     licence: str

@@ -249,9 +249,8 @@ def test_reading_needs_no_renderer():
 
 
 def test_unknown_names_are_told():
-    with pytest.raises(
-        InputError, match="no data set 'houshold'; available are household, faces, fashion, fashion-full, ffhq"
-    ):
+    known = "household, emoji, faces, fashion, fashion-full, ffhq"
+    with pytest.raises(InputError, match=f"no data set 'houshold'; available are {known}"):
         load_dataset("houshold")
     with pytest.raises(InputError, match="no split 'dev'; there are train, validation, test"):
         load_dataset("household", "dev")
@@ -280,7 +279,7 @@ def test_truncated_altered_and_missing_files_are_told(tmp_path: Path):
 
 
 def test_list_datasets_has_a_line_for_each():
-    names = ["household", "faces", "fashion", "fashion-full", "ffhq", "mvimgnet2", "folder", "packed"]
+    names = ["household", "emoji", "faces", "fashion", "fashion-full", "ffhq", "mvimgnet2", "folder", "packed"]
     assert [line.split(":")[0] for line in list_datasets()] == names
     assert prior_lab.list_datasets() == list_datasets()
 
