@@ -242,16 +242,17 @@ class DecoderBank(nn.Module):
     ----------
     centres : for each state, the (x, y) centres of its tokens, coarse to fine.
     shape : of each decoder, on the finest grid.
+    coarsest_side : places along a side of the coarsest grid.
     """
-
-    coarsest_side = 4
 
     def __init__(
         self,
         centres: Sequence[Float[Tensor, "_ 2"]],
         shape: Shape,
+        coarsest_side: int = 4,
     ) -> None:
         super().__init__()
+        self.coarsest_side = coarsest_side
         groups = [list(group) for _, group in groupby(centres, key=lambda points: self._patch(len(points), shape))]
         self.counts = [len(group) for group in groups]
         self.decoders = nn.ModuleList(
@@ -267,7 +268,7 @@ class DecoderBank(nn.Module):
         return images
 
     def _patch(self, tokens: int, shape: Shape) -> int:
-        """Pixels per place of the coarsest grid that has as many places as tokens, and no fewer than 4 x 4."""
+        """Pixels per place of the coarsest grid that has as many places as tokens."""
         side = self.coarsest_side
         while side * side < tokens:
             side *= 2

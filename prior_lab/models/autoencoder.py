@@ -28,6 +28,8 @@ class AutoencoderConfig(ModelConfig):
     """Width of every decoder, a multiple of 32."""
     decoder_depth: Depth = 2
     """Blocks of every decoder."""
+    coarsest_side: Annotated[int, Within(2, 512)] = 4
+    """Places along a side of the coarsest decoder's grid, a power of two; levels of more tokens have finer grids."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -37,6 +39,8 @@ class AutoencoderConfig(ModelConfig):
                 f"image_size {self.image_size} with patch {self.patch}: both must be powers of two, the patch at least "
                 "2 and at most a quarter of the size."
             )
+        if self.coarsest_side & (self.coarsest_side - 1):
+            raise InputError(f"coarsest_side is {self.coarsest_side}; it must be a power of two.")
         require_width("decoder_width", self.decoder_width)
 
     @classmethod
@@ -78,7 +82,7 @@ class Autoencoder(OrderedModel):
         shape = Shape(config.image_size, config.patch, config.width, config.channels, config.encoder_depth)
         self.encoder = WaveletEncoder(self.ordering.levels, self.ordering.readout_slices, shape)
         decoding = replace(shape, width=config.decoder_width, depth=config.decoder_depth)
-        self.decoders = DecoderBank(self.ordering.state_centres, decoding)
+        self.decoders = DecoderBank(self.ordering.state_centres, decoding, config.coarsest_side)
 
     @entry_point
     def encode(
