@@ -3,7 +3,7 @@
 import xarray as xr
 
 from prior_lab.figures import metric_style
-from prior_lab.widgets.gallery import Page
+from prior_lab.widgets.budgets.gallery import Page
 
 COLUMNS = ("SSIM", "L1", "PSNR")
 
