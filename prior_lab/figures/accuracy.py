@@ -44,8 +44,8 @@ def accuracy_curves(
         value = 100 * float(table.baseline_accuracy.sel(baseline=name, taxonomy=taxonomy))
         figure.add_shape(type="line", xref="x domain", yref="y", x0=0, x1=1, y0=value, y1=value,
                          line={"color": AXIS, "width": 1.2, "dash": "dash"})  # fmt: skip
-        figure.add_annotation(x=1, xref="x domain", xanchor="right", y=value, yref="y", yanchor="bottom", text=str(name),
-                              showarrow=False, font={"size": 12})  # fmt: skip
+        figure.add_annotation(x=1, xref="x domain", xanchor="right", y=value, yref="y", yanchor="bottom",
+                              text=str(name), showarrow=False, font={"size": 12})  # fmt: skip
     if paper is not None:
         require(taxonomy, paper.taxonomy.values.tolist(), "label level", "reference")
         traces = reference_traces(paper.sel(taxonomy=taxonomy), "accuracy")
@@ -89,7 +89,9 @@ def accuracy_by_prefix(
             figure.add_traces(traces, rows=[row] * len(traces), cols=[column] * len(traces))
             count = max(count, len(traces[0].x))
     first = next(iter(tables.values()))
-    figure.add_traces([_shade(place, int(budget), figure.data[0].y) for place, budget in enumerate(first.budget.values)])
+    figure.add_traces(
+        [_shade(place, int(budget), figure.data[0].y) for place, budget in enumerate(first.budget.values)]
+    )
     figure.update_layout(template=house_template(), barmode="overlay", bargap=0.25, hovermode="closest")
     figure.update_layout(height=len(tables) * (90 + 24 * count) + 70, margin={"l": 150}, legend_y=1.06)
     figure.update_xaxes(showgrid=True, showticklabels=True, title_text=None)
@@ -101,7 +103,9 @@ def accuracy_by_prefix(
 def _added_bars(table: xr.DataArray, taxonomy: str) -> list[go.Bar]:
     """A trace for each budget: what it adds to the best prefix before it."""
     arms = [(str(kind), str(ordering)) for kind in table.token_kind.values for ordering in table.ordering.values]
-    best = np.maximum.accumulate(table.transpose("budget", "token_kind", "ordering").values.reshape(-1, len(arms)), axis=0)
+    best = np.maximum.accumulate(
+        table.transpose("budget", "token_kind", "ordering").values.reshape(-1, len(arms)), axis=0
+    )
     added = np.diff(best, axis=0, prepend=0.0)
     return [
         go.Bar(
@@ -115,7 +119,7 @@ def _added_bars(table: xr.DataArray, taxonomy: str) -> list[go.Bar]:
     ]  # fmt: skip
 
 
-def _shade(place: int, budget: int, names: object) -> go.Bar:
+def _shade(place: int, budget: int, names: Sequence[Sequence[str]]) -> go.Bar:
     """The legend's entry for a budget: a bar without length in the shade of those that it adds."""
     name = "1 token" if budget == 1 else f"{budget} tokens"
     return go.Bar(

@@ -14,7 +14,7 @@ from prior_lab.tokens import TOKEN_LABELS
 
 
 def information_per_token(study: xr.DataTree) -> go.Figure:
-    """The information of each token about the test images, b(u) of eq. 8, averaged over seeds [bit]."""
+    """The information of each token, b(u) of eq. 8, over the test images and averaged over seeds [bit]."""
     figure = go.Figure(layout={"template": house_template()})
     last = 1
     for position, (label, node) in enumerate(study_arms(study).items()):
@@ -36,8 +36,8 @@ def information_per_token(study: xr.DataTree) -> go.Figure:
 def quality_against_information(study: xr.DataTree, metric: str = "SSIM") -> go.Figure:
     """Quality of every budget against the information in that prefix, b(u) summed as in eq. 7 [bit], log-scaled.
 
-    Arms differ in how much a token carries: this tells what they make of it. Each kind of token has a panel; colours and
-    markers are those of the orderings.
+    Arms differ in how much a token carries: this tells what they make of it. Each kind of token has a panel;
+    colours and markers are those of the orderings.
 
     Raises
     ------

@@ -72,7 +72,7 @@ def require(value: object, choices: Iterable[Choice], noun: str, owner: str = "s
     InputError : if there is none, with the choices.
     """
     known = list(choices)
-    if isinstance(value, str | numbers.Real) and not isinstance(value, bool):
+    if isinstance(value, str | numbers.Real) and type(value) is not bool:
         for choice in known:
             if choice == value:
                 return choice

@@ -5,6 +5,7 @@ by side or in a grid, with titles, legend, annotations and straight shapes. The 
 that is read on white and on black alike, because the picture cannot know which it will stand on.
 """
 
+import itertools
 import math
 import re
 from collections.abc import Sequence
@@ -244,7 +245,11 @@ class _Drawing:
             axis, middle = (across, along.place(name)) if flat else (along, across.place(name))
             start = 10.0 ** min(axis.low, axis.high) if axis.is_log else end - size
             first, last = sorted((axis.place(start), axis.place(end)))
-            box = (first, middle - thick / 2, last - first, thick) if flat else (middle - thick / 2, first, thick, last - first)
+            box = (
+                (first, middle - thick / 2, last - first, thick)
+                if flat
+                else (middle - thick / 2, first, thick, last - first)
+            )
             x, y, width, height = (f"{value:.1f}" for value in box)
             opacity = f' fill-opacity="{trace.marker.opacity}"' if trace.marker.opacity else ""
             self.parts.append(f'<rect x="{x}" y="{y}" width="{width}" height="{height}" fill="{colour}"{opacity}/>')
@@ -352,7 +357,7 @@ def _path(places: Sequence[tuple[float, float]]) -> str:
 def _steps(places: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     """Steps in the middle between places."""
     corners = [places[0]]
-    for (x0, y0), (x1, y1) in zip(places, places[1:], strict=False):
+    for (x0, y0), (x1, y1) in itertools.pairwise(places):
         corners += [((x0 + x1) / 2, y0), ((x0 + x1) / 2, y1)]
     return [*corners, places[-1]]
 

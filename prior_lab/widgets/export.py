@@ -27,7 +27,9 @@ def export_html(path: str | Path, title: str, canvas: Canvas, more: Callable[[],
     InputError : if the file cannot be written; an older file of that name then stays whole.
     """
     require_writable(path)
-    own = (name for kind in type(canvas).__mro__ if issubclass(kind, Canvas) for name in kind.class_own_traits(sync=True))
+    own = (
+        name for kind in type(canvas).__mro__ if issubclass(kind, Canvas) for name in kind.class_own_traits(sync=True)
+    )
     extra = more()
     state = {name: getattr(canvas, name) for name in own if not name.startswith("_")}
     state |= {**extra, "title": title, "problem": "", "notice": ""}

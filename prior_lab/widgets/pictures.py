@@ -163,7 +163,7 @@ class Selection:
         """Another order, the same at every run."""
         self.shuffles, self.start, self.fixed = self.shuffles + 1, 0, None
 
-    def fix(self, indices: Iterable[int]) -> None:
+    def fix(self, indices: object) -> None:
         """Show just these images.
 
         Raises

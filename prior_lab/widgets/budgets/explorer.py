@@ -7,7 +7,7 @@
 """
 
 import base64
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from io import BytesIO
 from typing import Any
@@ -180,7 +180,7 @@ class BudgetExplorer(Explorer):
         return self.selection.indices
 
     @images.setter
-    def images(self, indices: Iterable[int]) -> None:
+    def images(self, indices: object) -> None:
         self.selection.fix(indices)
         self._show_page()
 
@@ -292,7 +292,11 @@ class BudgetExplorer(Explorer):
         parts = {"value": table.quality} | {bound: table.interval.sel(bound=bound) for bound in ("low", "high")}
         return {
             str(metric): [
-                {"label": str(label), "colour": figures.colour_of(str(label), i), "symbol": figures.symbol_of(str(label))}
+                {
+                    "label": str(label),
+                    "colour": figures.colour_of(str(label), i),
+                    "symbol": figures.symbol_of(str(label)),
+                }
                 | {name: _known(part.sel(ordering=label, metric=metric)) for name, part in parts.items()}
                 for i, label in enumerate(table.ordering.values)
             ]

@@ -132,7 +132,7 @@ class InformationExplorer(Explorer):
         return self.state.tokens
 
     @tokens.setter
-    def tokens(self, tokens: Iterable[int]) -> None:
+    def tokens(self, tokens: object) -> None:
         if isinstance(tokens, str) or not isinstance(tokens, Iterable):
             raise InputError(f"tokens is {described(tokens)}; a sequence of numbers of tokens was expected.")
         numbers = [whole_number("the number of a token", token) for token in tokens]
@@ -203,7 +203,7 @@ class InformationExplorer(Explorer):
         return f"InformationExplorer({self.name}; {arms}; {chosen})"
 
     def picture(self) -> dict[str, str]:
-        """What a stored notebook shows where the live widget was: the information of every token, the selected marked."""
+        """What a stored notebook shows in its place: the information of every token, selected ones marked."""
         figure = figures.token_bars(self.table, self.tokens, self.state.subset.describe())
         return {"image/svg+xml": figures.to_svg(figure)}
 

@@ -82,7 +82,9 @@ def level_text(measured: Information, levels: Levels, unit: Unit) -> list[str]:
     for level, place in enumerate(levels.slices):
         alone, prefix = measured.total(place, unit), measured.total(slice(place.stop), unit)
         tokens = f"{place.start + 1}" if level == 0 else f"{place.start + 1} to {place.stop}"
-        rows.append([str(level), tokens, *(with_error(estimate).removesuffix(f" {unit}") for estimate in (alone, prefix))])
+        rows.append(
+            [str(level), tokens, *(with_error(estimate).removesuffix(f" {unit}") for estimate in (alone, prefix))]
+        )
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  " + "   ".join(map(str.rjust, row, widths)) for row in rows]
 

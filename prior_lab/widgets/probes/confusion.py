@@ -59,7 +59,9 @@ class Confusion:
         np.fill_diagonal(wrong, 0)
         order = np.argsort(-wrong, axis=None, kind="stable")[:count]
         pairs = [divmod(int(place), len(wrong)) for place in order]
-        return [(truth, predicted, int(wrong[truth, predicted])) for truth, predicted in pairs if wrong[truth, predicted]]
+        return [
+            (truth, predicted, int(wrong[truth, predicted])) for truth, predicted in pairs if wrong[truth, predicted]
+        ]
 
     def for_browser(self) -> dict[str, Any]:
         """What is drawn: a matrix of few labels, a list for many."""

@@ -60,7 +60,9 @@ def explore_probes(
         not fit.
     """
     if not isinstance(study, xr.DataTree):
-        raise InputError(f"A {type(study).__name__} cannot be explored; give a contrastive study of prior_lab.load_study.")
+        raise InputError(
+            f"A {type(study).__name__} cannot be explored; give a contrastive study of prior_lab.load_study."
+        )
     task = study.attrs.get("task")
     if task != "contrastive":
         raise InputError(

@@ -55,7 +55,9 @@ class ProbeState:
             case "selected":
                 value = whole_number("the number of an object", value)
                 if not 0 <= value < self.objects:
-                    raise InputError(f"There is no object {value}; these images show the objects 0 to {self.objects - 1}.")
+                    raise InputError(
+                        f"There is no object {value}; these images show the objects 0 to {self.objects - 1}."
+                    )
             case "paper":
                 if not isinstance(value, bool):
                     raise InputError(f"paper is {described(value)}; True or False was expected.")

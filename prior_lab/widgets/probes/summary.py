@@ -89,9 +89,8 @@ def object_text(images: ProbedImages, arm: ProbedArm, thing: int, taxonomy: str,
     label, name = images.label(thing, taxonomy), images.names[thing]
     predicted = [f"{other} {count}" for other, count in arm.predictions(thing, taxonomy, budget)]
     frames = len(images.frames(thing))
-    lines = [
-        f"{name} ({label or f'no label of level {taxonomy}'}): the probe predicts {', '.join(predicted)} for {frames} frames"
-    ]
+    known = label or f"no label of level {taxonomy}"
+    lines = [f"{name} ({known}): the probe predicts {', '.join(predicted)} for {frames} frames"]
     if not arm.has_model:
         return [*lines, no_model(arm)]
     near = arm.embedding.neighbours[arm.budgets.index(budget), thing]
