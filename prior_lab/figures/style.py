@@ -6,7 +6,7 @@ a dark theme.
 
 import numbers
 from collections.abc import Iterable
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import plotly.graph_objects as go
 
@@ -64,6 +64,10 @@ def symbol_of(label: str) -> str:
     return SYMBOLS.get(label.split(",")[0], "x")
 
 
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, str | numbers.Real) and not isinstance(value, bool)
+
+
 def require(value: object, choices: Iterable[Choice], noun: str, owner: str = "study") -> Choice:
     """That one of `choices` which `value` names: 31 for NumPy's 31, nothing for True.
 
@@ -72,7 +76,7 @@ def require(value: object, choices: Iterable[Choice], noun: str, owner: str = "s
     InputError : if there is none, with the choices.
     """
     known = list(choices)
-    if isinstance(value, str | numbers.Real) and type(value) is not bool:
+    if _is_plain(value):
         for choice in known:
             if choice == value:
                 return choice

@@ -18,7 +18,7 @@ import plotly.io
 from plotly.io.base_renderers import MimetypeRenderer
 
 from prior_lab.errors import InputError
-from prior_lab.figures.style import FONT, INK
+from prior_lab.figures.style import COLOURS, FONT, INK
 
 WIDTH, HEIGHT = 760, 360  # where the layout leaves it to the window [px]
 DASHES = {"dash": "6 4", "dot": "1.5 3", "longdashdot": "9 3 2 3"}
@@ -143,11 +143,11 @@ class _Drawing:
         is_above = not (self.layout.legend.y is not None and self.layout.legend.y < 0)
         room = 20 * len(self._legend_lines)
         title = 26 if self.layout.annotations and any(note.yref == "paper" for note in self.layout.annotations) else 8
-        self.top = title + (room if is_above else 0)
-        self.bottom = self.height - 48 - (0 if is_above else room)
-        self.legend_top = 16 if is_above else self.bottom + 58
-        self.left = 24 + max(36, max((LETTER * 12 * len(text) for text in self._names("y")), default=0))
-        self.right = self.width - 16
+        self.top = float(title) + (room if is_above else 0)
+        self.bottom = float(self.height) - 48 - (0 if is_above else room)
+        self.legend_top = 16.0 if is_above else self.bottom + 58
+        self.left = 24.0 + max(36.0, max((LETTER * 12 * len(text) for text in self._names("y")), default=0))
+        self.right = self.width - 16.0
         for pair in dict.fromkeys((trace.xaxis or "x", trace.yaxis or "y") for trace in self.figure.data):
             self._panel(*pair)
 
@@ -216,15 +216,22 @@ class _Drawing:
             corners = _steps(places) if line.shape == "hvh" else places
             more = f' stroke-dasharray="{dash}"' if dash else ""
             self.parts.append(
-                f'<path d="{_path(corners)}" fill="none" stroke="{line.color}" stroke-width="{line.width or 2}"{more}/>'
+                f'<path d="{_path(corners)}" fill="none" stroke="{self._colour(trace)}" stroke-width="{line.width or 2}"{more}/>'
             )
         if "markers" in mode:
             for number, place in enumerate(places):
                 self._marker(trace, place, number)
 
+    def _colour(self, trace: Any) -> str:
+        """Of a line; one of the house's where the trace leaves it open."""
+        spare = list(COLOURS.values())
+        place = next(place for place, other in enumerate(self.figure.data) if other is trace)
+        return str(trace.line.color or spare[place % len(spare)])
+
     def _marker(self, trace: Any, place: tuple[float, float], number: int) -> None:
         marker = trace.marker
-        symbol, colour = str(marker.symbol or "circle"), _nth(marker.line.color or marker.color, number)
+        symbol = str(marker.symbol or "circle")
+        colour = _nth(marker.line.color or marker.color or self._colour(trace), number)
         radius = float(marker.size or 6) / 2
         shape = MARKERS.get(symbol.removesuffix("-open"), MARKERS["circle"])
         shape = shape.format(r=round(radius, 2), d=round(2 * radius, 2), w=round(1.25 * radius, 2))
@@ -311,15 +318,15 @@ class _Drawing:
                 else:
                     dash = DASHES.get(trace.line.dash, "")
                     if "lines" in (trace.mode or "lines"):
-                        self._line(x, y, x + 24, y, colour=trace.line.color, width=2, dash=dash)
+                        self._line(x, y, x + 24, y, colour=self._colour(trace), width=2.0, dash=dash)
                     if "markers" in (trace.mode or ""):
                         self._marker(trace, (x + 12, y), 0)
                 self._text(x + 30, y + 4, _plain(trace.name), "start")
                 x += 46 + LETTER * 12 * len(_plain(trace.name))
 
     def _line(
-        self, x0: float, y0: float, x1: float, y1: float, *, opacity: float = 1.0, colour: str = INK, width: float = 1,
-        dash: str = "",
+        self, x0: float, y0: float, x1: float, y1: float, *, opacity: float = 1.0, dash: str = "", colour: str = INK,
+        width: float = 1.0,
     ) -> None:  # fmt: skip
         more = f' stroke-dasharray="{dash}"' if dash else ""
         self.parts.append(
