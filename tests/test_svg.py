@@ -38,8 +38,8 @@ def test_a_line_keeps_the_proportions_of_its_values():
     figure = go.Figure(go.Scatter(x=[0, 1, 4], y=[1.0, 3.0, 2.0], mode="lines", line={"color": "#0072B2"}))
     places = corners(lines(drawn(figure), "#0072B2")[0])
     steps = np.diff(places, axis=0)
-    assert steps[1, 0] == pytest.approx(3 * steps[0, 0], abs=0.2)
-    assert steps[0, 1] == pytest.approx(-2 * steps[1, 1], abs=0.2)  # upwards is less
+    assert steps[1, 0] == pytest.approx(3 * steps[0, 0], abs=0.5)
+    assert steps[0, 1] == pytest.approx(-2 * steps[1, 1], abs=0.5)  # upwards is less
     assert steps[0, 1] < 0
 
 
@@ -48,16 +48,16 @@ def test_a_logarithmic_axis_has_equal_steps_for_equal_factors():
     figure.update_xaxes(type="log")
     picture = drawn(figure)
     across = np.diff(corners(lines(picture, "#0072B2")[0])[:, 0])
-    assert across[0] == pytest.approx(across[1], abs=0.2)
+    assert across[0] == pytest.approx(across[1], abs=0.5)
     assert {"1", "10", "100"} <= set(words(picture))
 
 
 def test_bars_are_as_long_as_their_values_and_begin_at_their_base():
     bars = go.Bar(x=[2.0, 4.0], y=["a", "b"], base=[0.0, 1.0], orientation="h", marker={"color": "#009E73"})
     first, second = drawn(go.Figure(bars, {"barmode": "overlay"})).iter(f"{SVG}rect")
-    assert float(second.get("width")) == pytest.approx(2 * float(first.get("width")), abs=0.2)
+    assert float(second.get("width")) == pytest.approx(2 * float(first.get("width")), abs=0.5)
     begins = float(second.get("x")) - float(first.get("x"))
-    assert begins == pytest.approx(float(first.get("width")) / 2, abs=0.2)
+    assert begins == pytest.approx(float(first.get("width")) / 2, abs=0.5)
 
 
 def test_panels_stand_side_by_side_with_their_titles():

@@ -214,10 +214,9 @@ class _Drawing:
         elif places and "lines" in mode:
             line, dash = trace.line, DASHES.get(trace.line.dash, "")
             corners = _steps(places) if line.shape == "hvh" else places
-            more = f' stroke-dasharray="{dash}"' if dash else ""
-            self.parts.append(
-                f'<path d="{_path(corners)}" fill="none" stroke="{self._colour(trace)}" stroke-width="{line.width or 2}"{more}/>'
-            )
+            stroke = f'stroke="{self._colour(trace)}" stroke-width="{line.width or 2}"'
+            stroke += f' stroke-dasharray="{dash}"' if dash else ""
+            self.parts.append(f'<path d="{_path(corners)}" fill="none" {stroke}/>')
         if "markers" in mode:
             for number, place in enumerate(places):
                 self._marker(trace, place, number)
