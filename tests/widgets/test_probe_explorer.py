@@ -382,6 +382,28 @@ def test_wrong_settings_are_refused_in_one_sentence_and_nothing_moves(explorer, 
 
 
 @pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("selected", -1, "There is no object -1; these images show the objects 0 to 19."),
+        ("selected", 10**6, "There is no object 1000000; these images show the objects 0 to 19."),
+        ("budget", 5, "5 is not a budget of this study; choose one of 1, 3, 7."),
+        ("taxonomy", "fine", "fine is not a label level of this study; choose one of coarse, class."),
+        ("view", "list", "list is not a view of this explorer; choose one of objects, pictures, frames."),
+        ("arm", "VQ", "VQ is not a model of this group; choose one of PRIOR, MBOP-ITD, MBOP-TD."),
+        ("group", "FSQ", "FSQ is not a group of arms of this study; choose one of Gaussian, "),
+    ],
+)
+@pytest.mark.usefixtures("no_shape_checks")
+def test_what_a_browser_sets_wrong_is_told_and_taken_back(explorer, name, value, sentence):
+    before = {setting: getattr(explorer.canvas, setting) for setting in explorer.settings}
+    with pytest.raises(InputError):
+        explorer.canvas.set_state({name: value})
+    assert explorer.canvas.problem.startswith(sentence)
+    assert {setting: getattr(explorer.canvas, setting) for setting in explorer.settings} == before
+    assert explorer.selected == explorer.images.names[0]
+
+
+@pytest.mark.parametrize(
     ("options", "sentence"),
     [
         ({"taxonomy": "fine"}, "fine is not a label level of this study"),
