@@ -118,6 +118,8 @@ def test_what_cannot_be_drawn_is_told_and_stored_without_a_picture(monkeypatch):
 def test_a_figure_is_stored_with_a_picture(monkeypatch):
     monkeypatch.setattr(plotly.io.renderers, "default", "plotly_mimetype")
     figures.store_pictures()
-    stored = plotly.io.renderers._build_mime_bundle(go.Figure(go.Scatter(x=[0, 1], y=[0, 1])).to_dict())
+    stored = plotly.io.renderers._build_mime_bundle(
+        go.Figure(go.Scatter(x=np.array([0, 1]), y=np.array([0.5, 1]))).to_dict()
+    )
     assert set(stored) == {"application/vnd.plotly.v1+json", "image/svg+xml"}
     assert stored["image/svg+xml"].startswith("<svg")

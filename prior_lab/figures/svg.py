@@ -5,10 +5,11 @@ by side or in a grid, with titles, legend, annotations and straight shapes. The 
 that is read on white and on black alike, because the picture cannot know which it will stand on.
 """
 
+import base64
 import itertools
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -338,7 +339,9 @@ class _Drawing:
 
 
 def _flat(values: Any) -> list[Any]:
-    """Values of an axis; names of two levels become one."""
+    """Values of an axis, as plotly writes them or packed; names of two levels become one."""
+    if isinstance(values, Mapping):
+        values = np.frombuffer(base64.b64decode(values["bdata"]), values["dtype"])
     array = list(values)
     if array and isinstance(array[0], tuple | list | np.ndarray):
         return [", ".join(map(str, names)) for names in zip(*array, strict=True)]

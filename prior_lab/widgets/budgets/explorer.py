@@ -252,7 +252,7 @@ class BudgetExplorer(Explorer):
             palette=palette("Magma", 256),
             choices=self.gallery.pictures.choices(),
             groups=list(self._collection),
-            heading="Quality of the images shown" if own else "Quality over the whole test set",
+            heading="Quality of the images shown" if own else "Quality over the test set",
             budget=self.budget,
             view=self.view,
             metric=self.metric,

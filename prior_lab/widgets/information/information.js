@@ -102,7 +102,7 @@ function render({ model, el }) {
     const { budgets } = get("outline");
     const budget = budgets.findLast((one) => one <= inside) ?? budgets[0];
     board.select(tokens);
-    slider.show(budget, inside === tokens.length && tokens.length === budget);
+    slider.show(budget, inside === tokens.length && tokens.length === budget ? "" : `${tokens.length} selected`);
     showEstimate();
   }
 

@@ -96,15 +96,15 @@ class BudgetSlider {
     this.button.setAttribute("aria-label", name);
   }
 
-  // `isExact` is false where what is shown is no budget: then the slider is pale, at the longest budget inside.
-  show(budget, isExact = true) {
+  // What is shown may be no budget: then `instead` tells it in words, and the slider is pale, at the longest budget inside.
+  show(budget, instead = "") {
     const { budgets, input, ticks } = this;
     this.at = Math.max(0, budgets.indexOf(budget));
     input.value = this.at;
     input.style.setProperty("--fill", `${(100 * this.at) / this.last}%`);
-    input.setAttribute("aria-valuetext", isExact ? `${budget} of ${plural(budgets.at(-1), "token")}` : "not a prefix");
-    ticks.forEach((tick, i) => tick.classList.toggle("pl-here", isExact && i === this.at));
-    this.node.classList.toggle("pl-off", !isExact);
-    this.readout.replaceChildren(...(isExact ? [make("b", {}, `${budget}`), ` of ${plural(budgets.at(-1), "token")}`] : ["not a prefix"]));
+    input.setAttribute("aria-valuetext", instead || `${budget} of ${plural(budgets.at(-1), "token")}`);
+    ticks.forEach((tick, i) => tick.classList.toggle("pl-here", !instead && i === this.at));
+    this.node.classList.toggle("pl-off", Boolean(instead));
+    this.readout.replaceChildren(...(instead ? [instead] : [make("b", {}, `${budget}`), ` of ${plural(budgets.at(-1), "token")}`]));
   }
 }

@@ -175,6 +175,7 @@ class EmbeddingMap {
     const scale = window.devicePixelRatio || 1;
     context.setTransform(scale, 0, 0, scale, 0, 0);
     context.clearRect(0, 0, this.width, this.height);
+    this.large = new Set(); // whose picture is drawn
     const [back, front] = this.sorted();
     context.globalAlpha = DIM;
     this.points(context, back, theme);
@@ -223,7 +224,10 @@ class EmbeddingMap {
         context.fill(new Path2D(marker(this.shape(point), x, y, 2.6)));
       } else drawn.push([x, y, point]);
     }
-    drawn.forEach(([, , point]) => this.picture(context, point));
+    for (const [, , point] of drawn) {
+      this.large.add(point);
+      this.picture(context, point);
+    }
   }
 
   shape(point) {
@@ -252,9 +256,10 @@ class EmbeddingMap {
 
   circle(context, point, radius) {
     const [x, y] = this.xy(point);
-    if (this.view === "pictures") return context.rect(x - radius, y - radius, 2 * radius, 2 * radius);
-    context.moveTo(x + radius, y);
-    return context.arc(x, y, radius, 0, 2 * Math.PI);
+    if (this.large.has(point)) return context.rect(x - radius, y - radius, 2 * radius, 2 * radius);
+    const size = this.view === "pictures" ? 6 : radius; // around a mark in place of a picture
+    context.moveTo(x + size, y);
+    return context.arc(x, y, size, 0, 2 * Math.PI);
   }
 
   picture(context, point) {
