@@ -148,7 +148,8 @@ class _Drawing:
         self.bottom = float(self.height) - 48 - (0 if is_above else room)
         self.legend_top = 16.0 if is_above else self.bottom + 58
         self.left = 24.0 + max(36.0, max((LETTER * 12 * len(text) for text in self._names("y")), default=0))
-        self.right = self.width - 16.0
+        texts = any(trace.type == "bar" and trace.text is not None for trace in self.figure.data)
+        self.right = self.width - (60.0 if texts else 16.0)
         for pair in dict.fromkeys((trace.xaxis or "x", trace.yaxis or "y") for trace in self.figure.data):
             self._panel(*pair)
 

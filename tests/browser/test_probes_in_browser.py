@@ -183,8 +183,8 @@ def test_python_and_browser_show_the_same(lab, page):
     output.wait_for()
     text = output.inner_text()
     assert "Gaussian, budget 63 of 127 tokens (step 6 of 7)" in text
-    nearest = next(line for line in text.splitlines() if line.startswith("nearest: "))
-    assert [part.split(" (")[0] for part in nearest.removeprefix("nearest: ").split("), ")] == names
+    nearest = " ".join(text.partition("nearest: ")[2].split())
+    assert [part.split(" (")[0] for part in nearest.split("), ")] == names
     value = page.locator(".pl-shown-arm .pl-value").inner_text().removesuffix(" %")
     assert f"PRIOR       {value} [" in text
     assert page.locator(".pl-from-paper").count() == 21

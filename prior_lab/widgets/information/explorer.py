@@ -30,6 +30,7 @@ from prior_lab.widgets.information.groups import Groups
 from prior_lab.widgets.information.state import InformationState, Subset
 from prior_lab.widgets.pictures import EVERYTHING
 from prior_lab.widgets.sources import by_name, study_images, study_name
+from prior_lab.widgets.words import wrapped
 
 Loader = Callable[[], Autoencoder]
 EXAMPLES = 6  # pictures on screen
@@ -191,10 +192,12 @@ class InformationExplorer(Explorer):
         """The numbers on screen, as text."""
         measured, arm = self._measured(), self._arm(self.arm)
         caution = [self._caution()] if self._caution() else []
-        lines = [f"{self.name}: {self.arm}, {self.choice} ({self.groups.describe(self.choice)})"]
-        lines += [*summary.selection_text(measured, self.state.subset, self.unit), *caution, ""]
-        lines += summary.level_text(measured, arm.levels, self.unit)
-        return "\n".join([*lines, *([""] if arm.warnings else []), *arm.warnings])
+        sentences = [f"{self.name}: {self.arm}, {self.choice} ({self.groups.describe(self.choice)})"]
+        sentences += [*summary.selection_text(measured, self.state.subset, self.unit), *caution]
+        lines = [line for sentence in sentences for line in wrapped(sentence)]
+        lines += ["", *summary.level_text(measured, arm.levels, self.unit)]
+        warnings = [line for sentence in arm.warnings for line in wrapped(sentence)]
+        return "\n".join([*lines, *([""] if warnings else []), *warnings])
 
     def __repr__(self) -> str:
         """What a notebook stores where the live widget was."""

@@ -24,6 +24,7 @@ from prior_lab.widgets.probes.canvas import ProbeCanvas
 from prior_lab.widgets.probes.images import ProbedImages
 from prior_lab.widgets.probes.state import ProbeState, View
 from prior_lab.widgets.sources import study_images, study_name
+from prior_lab.widgets.words import wrapped
 
 KEPT = 9  # arms whose embedding is kept: that of 2,000 images takes 120 kB
 
@@ -202,7 +203,10 @@ class ProbeExplorer(Explorer):
         ]
         lines += ["", f"accuracy of linear probes, level {state.taxonomy} [%] (mean and 95 % interval)"]
         lines += summary.accuracy_text(self.study, state.group, state.taxonomy, state.budget, with_paper=state.paper)
-        lines += ["", f"{arm.whose}: {summary.confusion_text(self.images, arm, state.taxonomy, state.budget)}"]
+        lines += [
+            "",
+            *wrapped(f"{arm.whose}: {summary.confusion_text(self.images, arm, state.taxonomy, state.budget)}"),
+        ]
         return "\n".join([*lines, *summary.object_text(self.images, arm, state.selected, state.taxonomy, state.budget)])
 
     def __repr__(self) -> str:

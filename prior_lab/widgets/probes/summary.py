@@ -11,6 +11,7 @@ from prior_lab.figures import accuracy_table, colour_of, symbol_of
 from prior_lab.widgets.probes.arms import ProbedArm
 from prior_lab.widgets.probes.canvas import label_palette
 from prior_lab.widgets.probes.images import SIDE, ProbedImages
+from prior_lab.widgets.words import wrapped
 
 LISTED = 3  # confusions in the summary
 
@@ -90,14 +91,14 @@ def object_text(images: ProbedImages, arm: ProbedArm, thing: int, taxonomy: str,
     predicted = [f"{other} {count}" for other, count in arm.predictions(thing, taxonomy, budget)]
     frames = len(images.frames(thing))
     known = label or f"no label of level {taxonomy}"
-    lines = [f"{name} ({known}): the probe predicts {', '.join(predicted)} for {frames} frames"]
+    lines = wrapped(f"{name} ({known}): the probe predicts {', '.join(predicted)} for {frames} frames")
     if not arm.has_model:
-        return [*lines, no_model(arm)]
+        return [*lines, *wrapped(no_model(arm))]
     near = arm.embedding.neighbours[arm.budgets.index(budget), thing]
     labels = [images.label(int(other), taxonomy) for other in near]
     listed = [f"{images.names[other]} ({other_label or '–'})" for other, other_label in zip(near, labels, strict=True)]
     shared = f"; {sum(other == label for other in labels)} of {len(near)} share its label" if label else ""
-    return [*lines, f"nearest: {', '.join(listed)}{shared}"]
+    return [*lines, *wrapped(f"nearest: {', '.join(listed)}{shared}")]
 
 
 def confusion_text(images: ProbedImages, arm: ProbedArm, taxonomy: str, budget: int) -> str:
