@@ -21,7 +21,8 @@ class Frame {
     this.on("change:problem", () => this.showProblem());
     this.on("change:notice", () => (this.notice.textContent = this.model.get("notice")));
     this.on("msg:custom", (message) => this.hear(message));
-    this.on("comm_live_update", () => setTimeout(() => el.closest(".jupyter-widgets-disconnected") && this.lose()));
+    // JupyterLab marks the views of a dead line, and takes the mark back when only the network was gone.
+    this.on("comm_live_update", () => setTimeout(() => (el.closest(".jupyter-widgets-disconnected") ? this.lose() : this.regain())));
   }
 
   // Put the children in; `title` stands above an exported page.
@@ -101,6 +102,13 @@ class Frame {
     this.needing.forEach((node) => (node.inert = true));
     this.isLost = true;
     this.onLost?.();
+  }
+
+  regain() {
+    if (!this.isLost) return;
+    this.isLost = false;
+    this.lost.textContent = "";
+    this.needing.forEach((node) => (node.inert = false));
   }
 
   showProblem() {
