@@ -13,7 +13,7 @@ STEPS = ["Home", *["ArrowRight"] * 6, *["ArrowLeft"] * 6, *["ArrowRight"] * 6, *
 def test_explorer_shows_soon_after_run_all(explored):
     found = f"explorer shown {explored.seconds:.1f} s after run all; load per core before: {explored.load:.1f}"
     print(found)
-    assert explored.seconds < 15, found
+    assert explored.seconds < 15 * max(1.0, explored.load), found
 
 
 def test_keys_change_pictures_and_cursor_at_once(explored):
