@@ -68,13 +68,11 @@ def test_cursor_marks_the_budget_and_the_legend_tells_the_values(study):
     assert (figure.layout.shapes[0].x0, figure.layout.annotations[0].text) == (3, "3 tokens")
     assert np.allclose(trace(figure, "cursor").y, [0.7, 0.6, 0.5])
     assert trace(figure, "line MBOP-ITD").name == "MBOP-ITD  <b>0.600</b>"
-    figures.move_cursor(figure, figures.curve_table(study), "SSIM", 1)
-    assert (figure.layout.shapes[0].x1, figure.layout.annotations[0].text) == (1, "1 token")
+    assert figures.quality_curves(study, budget=1).layout.annotations[0].text == "1 token"
 
 
-def test_another_metric_comes_in_place(study):
-    figure = figures.quality_curves(study, "SSIM")
-    figures.show_metric(figure, figures.curve_table(study), "L1")
+def test_another_metric_has_its_own_values_and_direction(study):
+    figure = figures.quality_curves(study, "L1")
     assert np.allclose(trace(figure, "line PRIOR").y, [0.6, 0.5, 0.4])
     assert figure.layout.yaxis.title.text == "L1, lower is better"
 
@@ -135,7 +133,9 @@ def test_strip_puts_every_picture_in_its_place():
     shades = np.arange(1, 13, dtype=np.uint8).reshape(2, 3, 2)  # arm, budget, image
     pictures = np.broadcast_to((20 * shades)[..., None, None, None], (2, 3, 2, 3, 8, 8))
     sheet = figures.reconstruction_strip(truth, {"PRIOR": pictures[0], "MBOP-TD": pictures[1]}, BUDGETS, tile=8)
-    found = np.asarray(sheet)
+    pixels = np.asarray(sheet)
+    found = pixels[..., :3]
+    assert (pixels[..., 3] == 0).any(), "the ground is transparent"
     flat = {int(value) for value in np.unique(found[(found == found[..., :1]).all(-1)])}
     assert {10, *(20 * shades.ravel()).tolist()} <= flat
     rows = [np.flatnonzero((found == shade).all(-1).any(1))[0] for shade in 20 * shades[:, 0].T.ravel()]

@@ -1,15 +1,16 @@
 """Results -> figures: pure functions, no kernel, no state.
 
 Curves are :class:`plotly.graph_objects.Figure` objects; a strip of reconstructions is a Pillow image, because a stored
-notebook shows a PNG everywhere.
+notebook shows a PNG everywhere, and `to_svg` makes a picture of a figure, for the same reason.
 """
 
 from prior_lab.figures.accuracy import accuracy_by_prefix, accuracy_curves
-from prior_lab.figures.curves import move_cursor, quality_curves, show_metric
+from prior_lab.figures.curves import quality_curves
 from prior_lab.figures.information import (
     accuracy_against_information,
     information_per_token,
     quality_against_information,
+    token_bars,
 )
 from prior_lab.figures.pictures import reconstruction_strip
 from prior_lab.figures.style import (
@@ -22,7 +23,9 @@ from prior_lab.figures.style import (
     house_template,
     metric_style,
     require,
+    symbol_of,
 )
+from prior_lab.figures.svg import store_pictures, to_svg
 from prior_lab.figures.tables import accuracy_by_kind, accuracy_table, curve_table, study_arms, study_groups
 
 __all__ = [
@@ -41,12 +44,14 @@ __all__ = [
     "house_template",
     "information_per_token",
     "metric_style",
-    "move_cursor",
     "quality_against_information",
     "quality_curves",
     "reconstruction_strip",
     "require",
-    "show_metric",
+    "store_pictures",
     "study_arms",
     "study_groups",
+    "symbol_of",
+    "to_svg",
+    "token_bars",
 ]

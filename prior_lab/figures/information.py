@@ -1,26 +1,28 @@
-"""What tokens tell, and what is made of it."""
+"""The information of tokens, and what is made of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
 import xarray as xr
+from plotly.subplots import make_subplots
 
 from prior_lab.figures.curves import budget_axis
-from prior_lab.figures.style import DASHES, SYMBOLS, colour_of, house_template, metric_style, require
+from prior_lab.figures.style import AXIS, COLOURS, colour_of, house_template, metric_style, require, symbol_of
 from prior_lab.figures.tables import study_arms
+from prior_lab.tokens import TOKEN_LABELS
 
 
 def information_per_token(study: xr.DataTree) -> go.Figure:
-    """How much each token tells of the test images, b(u) of eq. 8, averaged over seeds [bit]."""
+    """The information of each token, b(u) of eq. 8, over the test images and averaged over seeds [bit]."""
     figure = go.Figure(layout={"template": house_template()})
     last = 1
     for position, (label, node) in enumerate(study_arms(study).items()):
-        told, colour = node["information"].mean("seed").to_numpy() / np.log(2), colour_of(label, position)
-        last = max(last, told.size)
+        bits, colour = node["information"].mean("seed").to_numpy() / np.log(2), colour_of(label, position)
+        last = max(last, bits.size)
         figure.add_trace(
             go.Scatter(
-                meta=f"information {label}", name=label, x=np.arange(1, told.size + 1), y=told, mode="lines",
+                meta=f"information {label}", name=label, x=np.arange(1, bits.size + 1), y=bits, mode="lines",
                 line={"color": colour, "width": 2, "shape": "hvh"}, hovertemplate=f"%{{y:.2f}}<extra>{label}</extra>",
             )
         )  # fmt: skip
@@ -34,8 +36,8 @@ def information_per_token(study: xr.DataTree) -> go.Figure:
 def quality_against_information(study: xr.DataTree, metric: str = "SSIM") -> go.Figure:
     """Quality of every budget against the information in that prefix, b(u) summed as in eq. 7 [bit], log-scaled.
 
-    Arms differ in how much a token carries: this tells what they make of it. Colours and markers are those of the
-    orderings, dashes those of the token kinds.
+    Arms differ in how much a token carries: this tells what they make of it. Each kind of token has a panel;
+    colours and markers are those of the orderings.
 
     Raises
     ------
@@ -67,21 +69,48 @@ def accuracy_against_information(study: xr.DataTree, taxonomy: str = "class") ->
 def _against_information(
     arms: Mapping[str, xr.DataTree], scores: Mapping[str, xr.DataArray], short: str, title: str
 ) -> go.Figure:
-    figure = go.Figure(layout={"template": house_template()})
+    """A panel for each kind of token, all with one scale of scores."""
+    kinds = list(dict.fromkeys(str(node.attrs["token_kind"]) for node in arms.values()))
+    titles = [TOKEN_LABELS.get(kind, kind) for kind in kinds]
+    figure = make_subplots(1, len(kinds), shared_yaxes=True, subplot_titles=titles, horizontal_spacing=0.03)
+    named: set[str] = set()
     for label, node in arms.items():
-        colour, dash = colour_of(label), DASHES.get(node.attrs["token_kind"], "longdashdot")
-        told = np.concatenate([[0.0], node["information"].mean("seed").to_numpy().cumsum()]) / np.log(2)
+        ordering, colour = str(node.attrs["ordering"]), colour_of(label)
+        bits = np.concatenate([[0.0], node["information"].mean("seed").to_numpy().cumsum()]) / np.log(2)
         budgets = node["budget"].to_numpy()
         figure.add_trace(
             go.Scatter(
-                meta=f"line {label}", name=label, x=told[budgets], y=scores[label],
-                mode="lines+markers", line={"color": colour, "width": 2, "dash": dash}, customdata=budgets,
-                marker={"symbol": SYMBOLS.get(label.split(",")[0], "x"), "size": 7, "color": colour},
+                meta=f"line {label}", name=ordering, x=bits[budgets], y=scores[label], mode="lines+markers",
+                line={"color": colour, "width": 2}, customdata=budgets, legendgroup=ordering,
+                marker={"symbol": symbol_of(label), "size": 7, "color": colour}, showlegend=ordering not in named,
                 hovertemplate=f"%{{customdata}} tokens: %{{x:.4g}} bit, {short} %{{y:.4g}}<extra>{label}</extra>",
-            )
+            ),
+            row=1, col=kinds.index(str(node.attrs["token_kind"])) + 1,
         )  # fmt: skip
-    figure.update_xaxes(type="log", title_text="information in the prefix [bit]", dtick=1)
-    figure.update_yaxes(title_text=title)
-    room = 400 + 20 * len(arms)  # a line each for the legend, where the window is narrow
-    figure.update_layout(hovermode="closest", height=room, legend={"y": -0.2, "yanchor": "top"})
+        named.add(ordering)
+    figure.update_xaxes(type="log", dtick=1)
+    figure.update_layout(
+        template=house_template(), hovermode="closest", height=400, legend_y=1.14, yaxis_title_text=title
+    )
+    middle = figure.layout["xaxis" if len(kinds) < 2 else "xaxis2"]
+    middle.title.text = "information in the prefix [bit]"
+    return figure
+
+
+def token_bars(table: xr.Dataset, chosen: Sequence[int], words: str) -> go.Figure:
+    """The information of every token as bars; those of some tokens stand out.
+
+    Parameters
+    ----------
+    table : `information` (token), such as `prior_lab.information` gives.
+    chosen : numbers of the tokens that stand out, from 0.
+    words : what these are called, such as "tokens 1 to 7".
+    """
+    values = table.information.values
+    colours = [COLOURS["PRIOR"] if token in set(chosen) else AXIS for token in range(len(values))]
+    figure = go.Figure(layout={"template": house_template(), "bargap": 0.15})
+    figure.add_trace(go.Bar(meta="tokens", x=np.arange(1, len(values) + 1), y=values, marker={"color": colours}))
+    figure.update_xaxes(title_text=f"token; coloured: {words}")
+    unit = table.information.attrs["units"]
+    figure.update_yaxes(title_text=f"information [{unit}]", rangemode="tozero")
     return figure

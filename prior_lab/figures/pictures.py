@@ -18,6 +18,8 @@ def reconstruction_strip(
 ) -> Image.Image:
     """Ground truth and every arm's reconstruction at every budget: the form of the paper's figure 5, as one picture.
 
+    The truth stands at the left of all its arms. The ground is transparent, so that the picture suits any page.
+
     Parameters
     ----------
     truth : the images.
@@ -25,22 +27,26 @@ def reconstruction_strip(
     budgets : the budgets of the first axis of each array.
     tile : side of one picture [px].
     """
-    gap, gutter, head, side = 4, 18, 26, 92
-    block = len(reconstructions) * (tile + gap) + gutter
-    columns = side + gutter + (len(budgets) + 1) * (tile + gap)
-    sheet = Image.new("RGB", (columns, head + len(truth) * block - gutter), "white")
-    draw, x0 = ImageDraw.Draw(sheet), side + tile + gutter + gap
+    gap, gutter, head = 4, 18, 26
     font, bold = ImageFont.load_default(13), ImageFont.load_default(14)
+    rows = len(reconstructions)
+    block = rows * (tile + gap) - gap
+    side = tile if rows == 1 else min(block, 2 * tile)
+    names = max(round(bold.getlength(label)) for label in reconstructions) + 26
+    x0 = side + names
+    size = (x0 + len(budgets) * (tile + gap) - gap, head + len(truth) * (block + gutter) - gutter)
+    sheet = Image.new("RGBA", size, (0, 0, 0, 0))
+    draw = ImageDraw.Draw(sheet)
+    draw.text((side // 2, head // 2), "truth", fill=INK, font=font, anchor="mm")
     words = [f"{budgets[0]} token{'s' * (budgets[0] > 1)}", *map(str, budgets[1:])]
-    draw.text((side + tile // 2, head // 2), "truth", fill=INK, font=font, anchor="mm")
     for column, text in enumerate(words):
         draw.text((x0 + column * (tile + gap) + tile // 2, head // 2), text, fill=INK, font=font, anchor="mm")
     for i, picture in enumerate(truth):
-        top = head + i * block
-        sheet.paste(_tile(picture, tile), (side, top + (block - gutter - gap - tile) // 2))
+        top = head + i * (block + gutter)
+        sheet.paste(_tile(picture, side), (0, top + (block - side) // 2))
         for row, (label, pictures) in enumerate(reconstructions.items()):
             y = top + row * (tile + gap)
-            draw.text((side - 12, y + tile // 2), label, fill=colour_of(label, row), font=bold, anchor="rm")
+            draw.text((x0 - 12, y + tile // 2), label, fill=colour_of(label, row), font=bold, anchor="rm")
             for column, reconstruction in enumerate(pictures[:, i]):
                 sheet.paste(_tile(reconstruction, tile), (x0 + column * (tile + gap), y))
     return sheet

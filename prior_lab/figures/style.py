@@ -4,12 +4,16 @@ Colours are Okabe and Ito's palette, told apart with any common colour-vision de
 a dark theme.
 """
 
+import numbers
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import plotly.graph_objects as go
 
+from prior_lab.checks import described
 from prior_lab.errors import InputError
+
+Choice = TypeVar("Choice")
 
 COLOURS = {
     "PRIOR": "#0072B2", "MBOP-ITD": "#D55E00", "MBOP-TD": "#009E73",
@@ -19,11 +23,11 @@ SYMBOLS = {
     "PRIOR": "circle", "MBOP-ITD": "square", "MBOP-TD": "diamond",
     "PRIOR without prediction": "circle-open", "Matryoshka": "triangle-up",
 }  # fmt: skip
-DASHES = {"gaussian": "solid", "categorical": "dash", "ema-vq": "dot"}
 PAPER_ORDERINGS = ("PRIOR", "MBOP-ITD", "MBOP-TD")
 SPARE_COLOURS = ("#B8860B", "#7F7F7F")
 
-INK, GRID, AXIS = "#3c4043", "#e4e7eb", "#b0b7c0"
+# Figures have no ground of their own: this grey is read on white and on black alike, with a contrast of 4.3 to either.
+INK, GRID, AXIS, CLEAR = "#787c84", "rgba(128,132,140,0.25)", "rgba(128,132,140,0.75)", "rgba(0,0,0,0)"
 FONT = "Inter, system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
 
@@ -55,16 +59,34 @@ def colour_of(label: str, position: int = 0) -> str:
     return COLOURS.get(label.split(",")[0], SPARE_COLOURS[position % len(SPARE_COLOURS)])
 
 
-def require(value: object, choices: Iterable[object], noun: str, owner: str = "study") -> None:
-    """Raise the sentence a user reads when `value` is not one of `choices`."""
+def symbol_of(label: str) -> str:
+    """The marker of an arm."""
+    return SYMBOLS.get(label.split(",")[0], "x")
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, str | numbers.Real) and not isinstance(value, bool)
+
+
+def require(value: object, choices: Iterable[Choice], noun: str, owner: str = "study") -> Choice:
+    """That one of `choices` which `value` names: 31 for NumPy's 31, nothing for True.
+
+    Raises
+    ------
+    InputError : if there is none, with the choices.
+    """
     known = list(choices)
-    if value not in known:
-        listed = ", ".join(map(str, known))
-        raise InputError(f"{value} is not a {noun} of this {owner}; choose one of {listed}.")
+    if _is_plain(value):
+        for choice in known:
+            if choice == value:
+                return choice
+    listed = ", ".join(map(str, known))
+    named = value if isinstance(value, str) and value.isprintable() and len(value) < 80 else described(value)
+    raise InputError(f"{named} is not a {noun} of this {owner}; choose one of {listed}.")
 
 
 def house_template() -> go.layout.Template:
-    """White ground, quiet grid, readable type, legend above the plot."""
+    """No ground, a quiet grid, type that is read on light and dark, the legend above the plot."""
     axis = {
         "gridcolor": GRID, "zeroline": False, "linecolor": AXIS, "tickcolor": AXIS, "ticklen": 5, "automargin": True,
         "title": {"font": {"size": 13}, "standoff": 12}, "tickfont": {"size": 12},
@@ -72,10 +94,10 @@ def house_template() -> go.layout.Template:
     layout = {
         "font": {"family": FONT, "size": 13, "color": INK},
         "title": {"font": {"size": 16}, "x": 0, "xref": "paper", "xanchor": "left"},
-        "paper_bgcolor": "white", "plot_bgcolor": "white", "colorway": [*COLOURS.values(), *SPARE_COLOURS],
+        "paper_bgcolor": CLEAR, "plot_bgcolor": CLEAR, "colorway": [*COLOURS.values(), *SPARE_COLOURS],
         "xaxis": {**axis, "showgrid": False, "showline": True, "ticks": "outside"}, "yaxis": {**axis, "nticks": 6},
         "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.1, "yanchor": "bottom", "font": {"size": 13}},
         "margin": {"l": 60, "r": 20, "t": 70, "b": 56}, "hovermode": "x unified", "height": 360,
-        "hoverlabel": {"font": {"family": FONT, "size": 12}},
+        "hoverlabel": {"font": {"family": FONT, "size": 12, "color": "#1f2328"}, "bgcolor": "#f4f5f7"},
     }  # fmt: skip
     return go.layout.Template(layout=layout)

@@ -1,6 +1,10 @@
-"""The explorers: state in plain objects, thin widgets on them."""
+"""The explorers, a folder each: state in plain objects, thin widgets on them.
 
-from prior_lab.widgets.explorer import BudgetExplorer, explore
+`base`, `canvas`, `export`, `page.html` and `parts/` are what they share; a new explorer is a folder with its state, its
+drawing and an `Explorer` that joins them.
+"""
+
+from prior_lab.widgets.budgets import BudgetExplorer, explore
 from prior_lab.widgets.information import InformationExplorer, explore_information
 from prior_lab.widgets.loss_plot import LossPlot
 from prior_lab.widgets.probes import ProbeExplorer, explore_probes

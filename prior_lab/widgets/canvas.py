@@ -1,4 +1,9 @@
-"""The one widget in the browser: controls and image grid, all budgets and views held there."""
+"""What every explorer's widget in the browser has in common, and how its one module is put together.
+
+A widget is one script and one style sheet. They are joined here, once, when its class is made: the shared parts first,
+in `parts/`, then what the explorer draws itself. Each file is plain JavaScript without imports; what one defines, the
+ones after it use, and the last one exports `render`.
+"""
 
 from pathlib import Path
 
@@ -6,36 +11,41 @@ import anywidget
 import traitlets
 from plotly.colors import sample_colorscale, unlabel_rgb
 
-HERE = Path(__file__).parent
+PARTS = Path(__file__).parent / "parts"
+SCRIPTS = ("elements.js", "frame.js", "controls.js", "tiles.js", "curves.js")
+LOOKS = ("theme.css", "controls.css", "tiles.css", "curves.css")
 
 
-def error_palette() -> list[list[int]]:
-    """256 colours from no error to the largest one drawn."""
-    colours = sample_colorscale("Magma", [step / 255 for step in range(256)])
+def script(folder: Path, *names: str) -> str:
+    """The module of an explorer: the shared parts, and then its own files."""
+    return _joined([*(PARTS / name for name in SCRIPTS), *(folder / name for name in names)])
+
+
+def looks(folder: Path, *names: str) -> str:
+    """The style sheet of an explorer: the shared parts', and then its own files."""
+    return _joined([*(PARTS / name for name in LOOKS), *(folder / name for name in names)])
+
+
+def _joined(paths: list[Path]) -> str:
+    return "\n".join(path.read_text("utf-8") for path in paths)
+
+
+def palette(colourscale: str, count: int) -> list[list[int]]:
+    """Some colours of one of plotly's scales, from its beginning to its end, as [red, green, blue]."""
+    colours = sample_colorscale(colourscale, [step / (count - 1) for step in range(count)])
     return [[round(part) for part in unlabel_rgb(colour)] for colour in colours]
 
 
-class ExplorerCanvas(anywidget.AnyWidget):
-    """Traits only; `explorer.js` draws, and sets `budget`, `view` and `metric` without waiting for the kernel."""
+class Canvas(anywidget.AnyWidget):
+    """Traits only: scripts draw them, and set what was chosen.
 
-    _esm = HERE / "explorer.js"
-    _css = HERE / "explorer.css"
+    Attributes
+    ----------
+    title : of an exported page, which has no kernel; empty in a notebook.
+    notice : what the kernel is working on.
+    problem : what went wrong, in a sentence.
+    """
 
-    budgets = traitlets.List(traitlets.Int()).tag(sync=True)
-    arms = traitlets.List(traitlets.Dict()).tag(sync=True)
-    metrics = traitlets.List(traitlets.Dict()).tag(sync=True)
-    size = traitlets.List(traitlets.Int()).tag(sync=True)
-    palette = traitlets.List(traitlets.List()).tag(sync=True)
-    choices = traitlets.List(traitlets.Dict()).tag(sync=True)
-    heading = traitlets.Unicode().tag(sync=True)
     title = traitlets.Unicode().tag(sync=True)
-    groups = traitlets.List(traitlets.Unicode()).tag(sync=True)
-    group = traitlets.Unicode().tag(sync=True)
-
-    budget = traitlets.Int().tag(sync=True)
-    view = traitlets.Unicode().tag(sync=True)
-    metric = traitlets.Unicode().tag(sync=True)
-    page = traitlets.Dict().tag(sync=True)
-    curves = traitlets.Dict().tag(sync=True)
-    pixels = traitlets.Bytes().tag(sync=True)
+    notice = traitlets.Unicode().tag(sync=True)
     problem = traitlets.Unicode().tag(sync=True)

@@ -3,60 +3,53 @@
 import base64
 import html
 import json
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
-import xarray as xr
-from plotly.offline import get_plotlyjs
+from prior_lab.files import require_writable, writing
+from prior_lab.widgets.canvas import Canvas
 
-from prior_lab.errors import InputError
-from prior_lab.figures import move_cursor, quality_curves
-from prior_lab.files import replacing
-from prior_lab.widgets.canvas import HERE, ExplorerCanvas
-from prior_lab.widgets.curves import CURVE_LAYOUT
+PAGE = Path(__file__).parent / "page.html"
 
 
-def export_html(path: str | Path, *, title: str, canvas: ExplorerCanvas, table: xr.Dataset) -> Path:
-    """Write the explorer as it stands, with the images on screen, to one file.
+def export_html(path: str | Path, title: str, canvas: Canvas, more: Callable[[], Mapping[str, Any]]) -> Path:
+    """Write a canvas as it stands to one file.
+
+    Parameters
+    ----------
+    more : gives what the page needs beyond the traits of the canvas; called once it is known that the file can be
+        written.
 
     Raises
     ------
     InputError : if the file cannot be written; an older file of that name then stays whole.
     """
-    state = {name: getattr(canvas, name) for name in ExplorerCanvas.class_own_traits(sync=True)}
-    state |= {"title": title, "problem": "", "pixels": base64.b64encode(canvas.pixels).decode()}
+    require_writable(path)
+    own = (
+        name for kind in type(canvas).__mro__ if issubclass(kind, Canvas) for name in kind.class_own_traits(sync=True)
+    )
+    extra = more()
+    state = {name: getattr(canvas, name) for name in own if not name.startswith("_")}
+    state |= {**extra, "title": title, "problem": "", "notice": ""}
     parts = {
         "title": html.escape(title),
-        "css": (HERE / "explorer.css").read_text("utf-8"),
-        "esm": base64.b64encode((HERE / "explorer.js").read_bytes()).decode(),
-        "state": _json(state),
-        "figures": _json({str(metric): _frames(table, str(metric)) for metric in table.metric.values}),
-        "plotly": get_plotlyjs(),
+        "css": str(canvas._css),
+        "esm": base64.b64encode(str(canvas._esm).encode("utf-8")).decode(),
+        "state": to_json(state),
     }
-    page = (HERE / "export.html").read_text("utf-8")
-    for name, text in parts.items():  # plotly last: nothing is looked for inside it
-        page = page.replace("{{" + name + "}}", text)
-    return _write(Path(path), page)
+    page = re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], PAGE.read_text("utf-8"))
+    with writing(path) as temporary:
+        temporary.write_text(page, "utf-8", "replace")  # a name may hold half a character
+    return Path(path)
 
 
-def _frames(table: xr.Dataset, metric: str) -> dict[str, dict]:
-    """The whole figure at every budget: the same that the notebook shows."""
-    figure = quality_curves(table, metric, budget=int(table.budget[0]))
-    figure.update_layout(CURVE_LAYOUT)
-    frames = {}
-    for budget in (int(value) for value in table.budget.values):
-        move_cursor(figure, table, metric, budget)
-        frames[str(budget)] = json.loads(figure.to_json())
-    return frames
+def to_json(value: object) -> str:
+    """JSON that no name in it can break out of its script element; bytes become {"base64": ...}."""
+    text = json.dumps(value, separators=(",", ":"), default=_bytes)
+    return text.replace("<", "\\u003c")
 
 
-def _json(value: object) -> str:
-    return json.dumps(value, separators=(",", ":")).replace("</", "<\\/")
-
-
-def _write(path: Path, text: str) -> Path:
-    try:
-        with replacing(path) as temporary:
-            temporary.write_text(text, "utf-8")
-    except OSError as error:
-        raise InputError(f"The file {str(path)!r} could not be written: {error.strerror}.") from error
-    return path
+def _bytes(value: bytes) -> dict[str, str]:
+    return {"base64": base64.b64encode(value).decode()}

@@ -1,6 +1,7 @@
 """Which images there are to look at, and which of them are on screen."""
 
 import re
+from collections.abc import Iterable, Mapping, Sized
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -9,6 +10,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from prior_lab.checks import described, whole_number
 from prior_lab.data import ImageDataset
 from prior_lab.errors import InputError
 from prior_lab.figures import require
@@ -73,11 +75,16 @@ class Pictures:
 
     def choices(self) -> list[dict[str, object]]:
         """What the drop-down offers."""
-        rows = []
-        for key, found in self.members.items():
-            group, _, label = ("", "", "all images") if key == EVERYTHING else key.partition(": ")
-            rows.append({"value": key, "group": group, "label": label, "count": len(found)})
-        return rows
+        return choice_rows(self.members)
+
+
+def choice_rows(members: Mapping[str, Sized]) -> list[dict[str, object]]:
+    """What a drop-down of labels offers, of the images of every "taxonomy: label" and of all."""
+    rows: list[dict[str, object]] = []
+    for key, found in members.items():
+        group, _, label = ("", "", "all images") if key == EVERYTHING else key.partition(": ")
+        rows.append({"value": key, "group": group, "label": label, "count": len(found)})
+    return rows
 
 
 def readable(name: str) -> str:
@@ -115,7 +122,18 @@ class Selection:
         """The images on screen."""
         if self.fixed is not None:
             return self.fixed
-        return tuple(int(index) for index in self.order[self.start : self.start + self.count])
+        return self._page(self.start)
+
+    def indices_after(self, pages: int) -> tuple[int, ...]:
+        """The images that would be on screen after some pages more, or less."""
+        return self._page(self._start_after(pages))
+
+    @property
+    def columns(self) -> int:
+        """Places for images side by side: as many on the last page as on the others, and fewer where there are few."""
+        if self.fixed is not None:
+            return len(self.fixed)
+        return min(self.count, len(self.pictures.members[self.choice]))
 
     @property
     def position(self) -> str:
@@ -127,23 +145,36 @@ class Selection:
 
     def turn(self, pages: int) -> None:
         """Go some pages on, or back; after the last page comes the first."""
+        self.start, self.fixed = self._start_after(pages), None
+
+    def _start_after(self, pages: int) -> int:
         total = -(-len(self.pictures.members[self.choice]) // self.count)
-        self.start = (self.start // self.count + pages) % total * self.count
-        self.fixed = None
+        return (self.start // self.count + pages) % total * self.count
+
+    def _page(self, start: int) -> tuple[int, ...]:
+        return tuple(int(index) for index in self.order[start : start + self.count])
 
     def choose(self, choice: str) -> None:
         """Show images of one label, "taxonomy: label", or "all"."""
-        require(choice, list(self.pictures.members), "label", "data set")
+        choice = require(choice, self.pictures.members, "label", "data set")
         self.choice, self.start, self.fixed = choice, 0, None
 
     def shuffle(self) -> None:
         """Another order, the same at every run."""
         self.shuffles, self.start, self.fixed = self.shuffles + 1, 0, None
 
-    def fix(self, indices: tuple[int, ...]) -> None:
-        """Show just these images."""
+    def fix(self, indices: object) -> None:
+        """Show just these images.
+
+        Raises
+        ------
+        InputError : if these are no numbers of images.
+        """
+        if isinstance(indices, str) or not isinstance(indices, Iterable):
+            raise InputError(f"images is {described(indices)}; a sequence of numbers of images was expected.")
+        numbers = tuple(whole_number("the number of an image", index) for index in indices)
         total = len(self.pictures.captions)
-        wrong = [index for index in indices if not 0 <= index < total]
-        if wrong or not indices:
-            raise InputError(f"There are no images {wrong}; give numbers from 0 to {total - 1}.")
-        self.fixed = tuple(int(index) for index in indices)
+        wrong = [index for index in numbers if not 0 <= index < total]
+        if wrong or not numbers:
+            raise InputError(f"There are no images {wrong[:9]}; give numbers from 0 to {total - 1}.")
+        self.fixed = numbers

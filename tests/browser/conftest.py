@@ -82,16 +82,15 @@ def explored(chromium: "Browser", jupyter: "Jupyter") -> Iterator[Explored]:
 
     load = os.getloadavg()[0] / (os.cpu_count() or 1)
     shutil.copy(NOTEBOOK, jupyter.folder)
-    page = chromium.new_page(viewport={"width": 1280, "height": 1000})
+    page = chromium.new_page(viewport={"width": 1280, "height": 900})
     problems: list[str] = []
     page.on("pageerror", lambda error: problems.append(str(error)))
     notebook = LabNotebook(page, jupyter.address, NOTEBOOK.name)
     start = time.monotonic()
     notebook.run_all()
-    page.wait_for_selector(".pl-explorer[data-painted]", timeout=120_000)
+    page.wait_for_selector(".pl-budgets[data-painted]", timeout=120_000)
     seconds = time.monotonic() - start
     notebook.wait_until_done()
-    page.wait_for_selector(".prior-lab-curves .shapelayer path", timeout=30_000, state="attached")
     page.evaluate((HERE / "latency.js").read_text("utf-8"))
     yield Explored(notebook, page, seconds, load, problems)
     page.close()

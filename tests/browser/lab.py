@@ -134,6 +134,10 @@ class LabNotebook:
         """Such as "JupyterLab Dark"."""
         self.page.evaluate("name => window.jupyterapp.commands.execute('apputils:change-theme', {theme: name})", name)
 
+    def restart_kernel(self) -> None:
+        """As by the menu: what the kernel knew is gone."""
+        self.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
+
     def close_sidebar(self) -> None:
         """Give the notebook the whole width."""
         self.page.evaluate("() => window.jupyterapp.shell.collapseLeft()")

@@ -2,7 +2,7 @@
 (() => {
   const painted = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now()))));
   const mark = () => document.querySelector(".pl-explorer").dataset.painted;
-  const cursor = () => document.querySelector(".prior-lab-curves .shapelayer path")?.getAttribute("d");
+  const cursor = () => document.querySelector(".pl-cursor")?.getAttribute("transform");
 
   // When `read` gives something else than now, and that is painted.
   const change = (selector, read) => new Promise((done) => {
@@ -22,7 +22,7 @@
       const pressed = new Promise((done) => {
         slider.addEventListener("keydown", () => done(performance.now()), { once: true, capture: true });
       });
-      const changes = [change(".pl-explorer", mark), change(".prior-lab-curves", cursor)];
+      const changes = [change(".pl-explorer", mark), change(".pl-curves", cursor)];
       const late = new Promise((_, fail) => setTimeout(() => fail(new Error(`nothing changed; now ${mark()} ${cursor()}`)), 10000));
       const times = Promise.all([pressed, ...changes]).then(([from, image, curve]) => ({ image: image - from, curve: curve - from }));
       this.result = Promise.race([times, late]);

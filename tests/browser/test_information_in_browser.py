@@ -5,6 +5,7 @@ import os
 import statistics
 
 import pytest
+from looks import problems_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -29,10 +30,10 @@ TIMING = """() => {
     window.timing = { arm(kind) {
         const now = { once: true, capture: true };
         const started = new Promise((done) => root.addEventListener(kind, () => done(performance.now()), now));
-        const before = root.dataset.told;
+        const before = root.dataset.estimate;
         const told = new Promise((done) => {
             const observer = new MutationObserver(() => {
-                if (root.dataset.told === before) return;
+                if (root.dataset.estimate === before) return;
                 observer.disconnect();
                 requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now())));
             });
@@ -42,14 +43,6 @@ TIMING = """() => {
         const late = new Promise((_, fail) => setTimeout(() => fail(sorry), 60000));
         this.result = Promise.race([Promise.all([started, told]).then(([from, to]) => to - from), late]);
     } };
-}"""
-CUT_OFF = """() => {
-    const room = document.querySelector(".prior-lab").getBoundingClientRect();
-    const hidden = (node) => node.closest("svg") || node.tagName === "OPTION" || node.tagName === "OPTGROUP";
-    return [...document.querySelectorAll(".prior-lab *")].filter((node) => {
-        const box = node.getBoundingClientRect();
-        return box.width > 0 && !hidden(node) && (box.left < room.left - 1 || box.right > room.right + 1);
-    }).map((node) => `${node.tagName} ${node.className} ${node.textContent.slice(0, 20)}`);
 }"""
 
 
@@ -83,9 +76,9 @@ def page(lab):
     return lab.page
 
 
-def told(page):
+def estimated(page):
     """Arm, class, words, value and unit of the number on screen."""
-    return json.loads(page.locator(".pl-information").get_attribute("data-told"))
+    return json.loads(page.locator(".pl-information").get_attribute("data-estimate"))
 
 
 def wait_for_words(page, words):
@@ -100,8 +93,8 @@ def choose(page, what, value):
 
 def wait_for_pictures(page, value):
     ready = """value => {
-        const { told, pictures } = document.querySelector(".pl-information").dataset;
-        return JSON.parse(told).includes(value) && pictures.includes(value);
+        const { estimate, pictures } = document.querySelector(".pl-information").dataset;
+        return JSON.parse(estimate).includes(value) && pictures.includes(value);
     }"""
     page.wait_for_function(ready, arg=value)
 
@@ -153,13 +146,13 @@ def test_another_class_shows_its_number_at_once(page):
     times = []
     for _ in range(20):
         times.append(timed(page, "change", lambda: page.keyboard.press("ArrowDown")))
-        wait_for_pictures(page, told(page)[1])
+        wait_for_pictures(page, estimated(page)[1])
     assert_at_once("class", times)
 
 
 def test_the_number_is_the_kernel_s(lab, page):
     lab.run_cell("if False")
-    shown = told(page)
+    shown = estimated(page)
     output = page.locator(".jp-OutputArea-output pre").last
     output.wait_for()
     assert f"I = {shown[3]:.2f} ± " in output.inner_text()
@@ -167,13 +160,13 @@ def test_the_number_is_the_kernel_s(lab, page):
 
 
 def test_units_are_switched(page):
-    bits = told(page)[3]
+    bits = estimated(page)[3]
     page.get_by_role("button", name="nat").click()
-    page.wait_for_function("() => JSON.parse(document.querySelector('.pl-information').dataset.told)[4] === 'nat'")
-    assert told(page)[3] == pytest.approx(bits * 0.693147, rel=1e-4)
+    page.wait_for_function("() => JSON.parse(document.querySelector('.pl-information').dataset.estimate)[4] === 'nat'")
+    assert estimated(page)[3] == pytest.approx(bits * 0.693147, rel=1e-4)
     assert page.locator(".pl-scale").inner_text().endswith("nat")
     page.get_by_role("button", name="bit").click()
-    page.wait_for_function("() => JSON.parse(document.querySelector('.pl-information').dataset.told)[4] === 'bit'")
+    page.wait_for_function("() => JSON.parse(document.querySelector('.pl-information').dataset.estimate)[4] === 'bit'")
 
 
 # ---------------------------------------------------------------- choosing tokens
@@ -204,7 +197,7 @@ def test_a_drag_chooses_a_range_and_back_again_less(page):
     page.mouse.up()
     wait_for_words(page, "tokens 1 to 15 and 20 to 24")
     cell(page, 90).hover()
-    assert told(page)[2] == "tokens 1 to 15 and 20 to 24"
+    assert estimated(page)[2] == "tokens 1 to 15 and 20 to 24"
 
 
 def test_keys_choose_tokens_and_show_where_they_are(page):
@@ -253,17 +246,50 @@ def test_a_flat_code_is_drawn_in_lines_and_decoded_from_any_prefix(page, screens
     choose(page, "model", PYRAMID)
 
 
+@pytest.mark.parametrize("theme", ["Dark", "Light"])
 @pytest.mark.parametrize("width", [1280, 800])
-def test_nothing_is_cut_off_and_every_cell_can_be_hit(page, screenshots, width):
-    page.set_viewport_size({"width": width, "height": 1150 if width > 1000 else 1620})
-    page.locator(".pl-bar").first.scroll_into_view_if_needed()
-    page.wait_for_timeout(1000)
-    page.screenshot(path=screenshots / f"information-{width}.png")
-    assert page.evaluate(CUT_OFF) == []
+def test_nothing_is_cut_off_and_every_cell_can_be_hit(lab, page, screenshots, width, theme):
+    page.set_viewport_size({"width": width, "height": 900})
+    lab.use_theme(f"JupyterLab {theme}")
+    page.wait_for_timeout(700)
+    page.evaluate("() => document.querySelector('.prior-lab').scrollIntoView({ block: 'start' })")
+    page.wait_for_timeout(300)
+    page.screenshot(path=screenshots / f"information-{width}-{theme}.png")
+    assert problems_of(page) == []
     widths = "() => [...document.querySelectorAll('.pl-cell')].map((node) => node.getBoundingClientRect().width)"
     assert min(page.evaluate(widths)) >= 6
+    slider, numbers = (page.locator(name).bounding_box() for name in (".pl-range", ".pl-sums"))
+    if width == 1280:
+        assert 0 <= slider["y"] < numbers["y"] + numbers["height"] <= 900
+
+
+def test_names_of_levels_and_cells_are_one_stop_of_the_tab_key_each(page):
+    page.get_by_label("level 0, tokens 1", exact=True).focus()
+    page.keyboard.press("ArrowDown")
+    focused = "() => document.activeElement.getAttribute('aria-label')"
+    assert page.evaluate(focused) == "level 1, tokens 2–3"
+    page.keyboard.press("Tab")
+    assert page.evaluate("() => document.activeElement.className").startswith("pl-cell")
+    page.keyboard.press("Shift+Tab")
+    assert page.evaluate(focused) == "level 1, tokens 2–3"
+    page.keyboard.press("Home")
 
 
 def test_no_script_failed(page):
     assert page.problems == []
-    assert page.locator(".pl-problem").inner_text() == ""
+    assert page.locator(".pl-problem:not(:empty)").count() == 0
+
+
+def test_after_a_restart_prefixes_have_their_numbers_and_the_rest_says_what_to_do(lab, page, screenshots):
+    lab.restart_kernel()
+    page.get_by_text("The kernel was restarted; run this cell again.").wait_for(timeout=20_000)
+    page.locator(".pl-range").focus()
+    page.keyboard.press("Home")
+    wait_for_words(page, "token 1")
+    assert estimated(page)[3] == pytest.approx(136.29, abs=0.5)
+    cell(page, 9).click()
+    wait_for_words(page, "tokens 1 and 9")
+    assert page.locator(".pl-caution").inner_text() == "The standard error of this selection needs a kernel."
+    assert page.get_by_label("model", exact=True).input_value() == estimated(page)[0]
+    assert page.get_by_label("model", exact=True).evaluate("node => Boolean(node.closest('[inert]'))")
+    page.locator(".prior-lab").screenshot(path=screenshots / "information-restarted.png")

@@ -6,6 +6,7 @@ import statistics
 import probe_specimen
 import pytest
 import torch
+from looks import problems_of
 
 import prior_lab
 from prior_lab import results
@@ -20,6 +21,7 @@ CELLS = [
 ]
 PATIENCE = 180_000  # an arm is encoded; seconds on an idle machine
 AT_ONCE = 150  # milliseconds from a key to the painted step, where no other process makes the browser wait
+LOOKS = [("coarse", "Objects", "Dark"), ("fine", "Pictures", "Light"), ("class", "Frames", "Light")]
 STEPS = [*["ArrowRight"] * 6, *["ArrowLeft"] * 6, *["ArrowRight"] * 6, *["ArrowLeft"] * 2]
 
 # From a key to the moment when cursor and map have both begun to move on screen, and to the map's last frame. What a
@@ -53,17 +55,6 @@ TIMING = """() => {
         for (let i = 0; i < data.length; i++) sum = (sum * 31 + data[i]) | 0;
         return [sum, cursor(), root.querySelector(".pl-values").innerText];
     } };
-}"""
-CUT_OFF = """() => {
-    const room = document.querySelector(".prior-lab").getBoundingClientRect();
-    const hidden = (node) => node.closest("svg") || node.tagName === "OPTION" || node.tagName === "OPTGROUP";
-    const outside = [...document.querySelectorAll(".prior-lab *")].filter((node) => {
-        const box = node.getBoundingClientRect();
-        return box.width > 0 && !hidden(node) && (box.left < room.left - 1 || box.right > room.right + 1);
-    });
-    const tight = [...document.querySelectorAll(".pl-probes :is(th, td, button, li, dd, .pl-heading, .pl-says *)")];
-    const spilled = tight.filter((node) => node.scrollWidth > node.clientWidth + 1 && node.clientWidth > 0);
-    return [...outside, ...spilled].map((node) => `${node.tagName} ${node.className} ${node.textContent.slice(0, 20)}`);
 }"""
 
 
@@ -169,7 +160,7 @@ def test_a_click_selects_an_object_and_shows_its_neighbours(page):
     assert page.locator(".pl-neighbour").count() == 8
     label = page.locator(".pl-says b").inner_text()
     labels = page.locator(".pl-neighbour span").all_inner_texts()
-    right = page.locator(".pl-neighbour.pl-right").count()
+    right = page.locator(".pl-neighbour.pl-correct").count()
     assert right == labels.count(label)
     assert page.locator(".pl-others .pl-heading").inner_text() == f"Nearest objects: {right} of 8 are {label}"
     neighbour = page.locator(".pl-neighbour").nth(2)
@@ -192,8 +183,8 @@ def test_python_and_browser_show_the_same(lab, page):
     output.wait_for()
     text = output.inner_text()
     assert "Gaussian, budget 63 of 127 tokens (step 6 of 7)" in text
-    nearest = next(line for line in text.splitlines() if line.startswith("nearest: "))
-    assert [part.split(" (")[0] for part in nearest.removeprefix("nearest: ").split("), ")] == names
+    nearest = " ".join(text.partition("nearest: ")[2].split())
+    assert [part.split(" (")[0] for part in nearest.split("), ")] == names
     value = page.locator(".pl-shown-arm .pl-value").inner_text().removesuffix(" %")
     assert f"PRIOR       {value} [" in text
     assert page.locator(".pl-from-paper").count() == 21
@@ -212,17 +203,51 @@ def test_an_arm_without_a_model_says_so_and_keeps_its_curves(page, screenshots):
 
 
 @pytest.mark.parametrize("width", [1280, 800])
-@pytest.mark.parametrize(("level", "view"), [("coarse", "Objects"), ("fine", "Pictures"), ("class", "Frames")])
-def test_nothing_is_cut_off(page, screenshots, width, level, view):
-    page.set_viewport_size({"width": width, "height": 1400 if width > 1000 else 2300})
+@pytest.mark.parametrize(
+    ("level", "view", "theme"),
+    [("coarse", "Objects", "Dark"), ("fine", "Pictures", "Light"), ("class", "Frames", "Light")],
+)
+def test_nothing_is_cut_off(lab, page, screenshots, width, level, view, theme):
+    page.set_viewport_size({"width": width, "height": 900})
+    lab.use_theme(f"JupyterLab {theme}")
     for name in (level, view):
         page.get_by_role("button", name=name, exact=True).click()
-    page.locator(".pl-bar").first.scroll_into_view_if_needed()
+    page.wait_for_timeout(700)
+    page.evaluate("() => document.querySelector('.prior-lab').scrollIntoView({ block: 'start' })")
     rest(page)
     page.screenshot(path=screenshots / f"probes-{width}-{level}.png")
-    assert page.evaluate(CUT_OFF) == []
+    assert problems_of(page) == []
+    if width == 1280:
+        slider, chart = (page.locator(name).bounding_box() for name in (".pl-range", ".pl-map"))
+        assert 0 <= slider["y"] < chart["y"] + chart["height"] <= 900
+
+
+def test_arrow_keys_walk_through_the_map_and_space_plays(page):
+    map_of = page.locator(".pl-map")
+    map_of.focus()
+    page.keyboard.press("Home")
+    first = selected(page)
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function(
+        "was => document.querySelector('[aria-label=object]').selectedOptions[0].text !== was", arg=first
+    )
+    page.keyboard.press(" ")
+    wait_for(page, "Gaussian|PRIOR|coarse|31|")
+    page.keyboard.press(" ")
 
 
 def test_no_script_failed(page):
     assert page.problems == []
-    assert page.locator(".pl-problem").inner_text() == ""
+    assert page.locator(".pl-problem:not(:empty)").count() == 0
+
+
+def test_after_a_restart_all_budgets_are_there_and_other_arms_say_what_to_do(lab, page):
+    lab.restart_kernel()
+    page.get_by_text("The kernel was restarted; run this cell again.").wait_for(timeout=20_000)
+    page.locator(".pl-range").focus()
+    page.keyboard.press("Home")
+    before = page.evaluate("() => timing.seen()")
+    page.keyboard.press("End")
+    rest(page)
+    assert all(a != b for a, b in zip(page.evaluate("() => timing.seen()"), before, strict=True))
+    assert page.get_by_label("ordering").evaluate("node => Boolean(node.closest('[inert]'))")

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from prior_lab.data import ImageDataset
-from prior_lab.widgets.gallery import Gallery
+from prior_lab.widgets.budgets.gallery import Gallery
 from prior_lab.widgets.pictures import Pictures
 
 BUDGETS = (1, 3, 7, 15, 31, 63, 127)

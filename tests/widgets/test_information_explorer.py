@@ -18,7 +18,7 @@ from prior_lab.widgets import explore_information
 from prior_lab.widgets.information import arms
 from prior_lab.widgets.information.groups import Groups
 from prior_lab.widgets.information.state import InformationState, Subset
-from prior_lab.widgets.information.telling import colour_range
+from prior_lab.widgets.information.summary import colour_range
 
 BUDGETS = (1, 3, 7, 15)
 ALL = tuple(range(1, 16))
@@ -78,7 +78,7 @@ def asked_in_browser(explorer, **state):
 
 def pictures(explorer):
     """What the pictures are of that the browser gets when it asks for some, as it does where they are others."""
-    if explorer.canvas.told["pictures"] != explorer.canvas.page.get("of"):
+    if explorer.canvas.estimate["pictures"] != explorer.canvas.page.get("of"):
         explorer.canvas._handle_custom_msg({"action": "pictures"}, [])
     return explorer.canvas.page
 
@@ -93,7 +93,7 @@ def layers(explorer):
 
 
 def test_models_are_loaded_and_images_encoded_when_they_are_first_looked_at(informed, loaded):
-    assert (loaded, informed.canvas.cells, informed.canvas.told) == (["prior-gaussian"], {}, {})
+    assert (loaded, informed.canvas.cells, informed.canvas.estimate) == (["prior-gaussian"], {}, {})
     assert informed.canvas.outline == {"count": 15, "budgets": list(BUDGETS), "pyramid": True}
     notices = []
     informed.canvas.observe(lambda change: notices.append(change["new"]), "notice")
@@ -109,7 +109,7 @@ def test_models_are_loaded_and_images_encoded_when_they_are_first_looked_at(info
 
 def test_a_number_can_be_had_without_a_browser(informed, measured):
     assert informed.estimate == measured.total(range(7))
-    assert informed.canvas.told["count"] == 7
+    assert informed.canvas.estimate["count"] == 7
 
 
 def test_a_choice_made_before_anything_is_shown_costs_nothing(informed):
@@ -127,7 +127,7 @@ def test_a_choice_made_before_anything_is_shown_costs_nothing(informed):
 def test_the_browser_is_told_of_every_token_and_of_the_sum(informed, measured):
     asked_in_browser(informed, tokens=[3, 4, 5, 6])
     estimate, table = measured.total(range(3, 7)), measured.tokens()
-    told, cells = informed.canvas.told, informed.canvas.cells
+    told, cells = informed.canvas.estimate, informed.canvas.cells
     assert informed.estimate == estimate
     assert told["value"] == pytest.approx(estimate.value, rel=1e-6)
     assert told["corrected"] == pytest.approx(estimate.corrected, rel=1e-6)
@@ -145,7 +145,7 @@ def test_a_class_is_measured_over_its_own_images(informed, measured, small):
     chairs = (small.labels[:, 1] == 0).nonzero()[:, 0]
     assert informed.estimate == measured.select(chairs).total(range(7)) != everything
     assert informed.canvas.cells["images"] == "8 images of 4 objects"
-    assert informed.canvas.told["pictures"] == ["PRIOR", "class: Armchair", 7]
+    assert informed.canvas.estimate["pictures"] == ["PRIOR", "class: Armchair", 7]
     assert all(caption.startswith("armchair") for caption in pictures(informed)["captions"])
     informed.choose("all")
     assert informed.estimate == everything
@@ -155,7 +155,7 @@ def test_of_a_single_object_the_standard_error_is_not_known_and_that_is_said(inf
     informed.choose("class: Samovar")
     assert np.isnan(informed.estimate.standard_error)
     sentence = "All of these images show one object, so the standard error is not known."
-    told = informed.canvas.told
+    told = informed.canvas.estimate
     assert (told["standard_error"], told["low"], told["high"], told["caution"]) == (None, None, None, sentence)
     assert informed.canvas.cells["standard_error"] == [None] * 15
     json.dumps([told, informed.canvas.cells], allow_nan=False)
@@ -168,20 +168,20 @@ def test_nats_are_bits_in_another_unit(informed):
     bits = informed.estimate.value
     asked_in_browser(informed, unit="nat")
     assert informed.estimate.value == pytest.approx(bits * np.log(2))
-    assert informed.canvas.told["unit"] == informed.canvas.cells["unit"] == "nat"
+    assert informed.canvas.estimate["unit"] == informed.canvas.cells["unit"] == "nat"
     informed.unit = "bit"
     assert informed.estimate.value == bits
 
 
 def test_no_token_tells_nothing(informed):
     asked_in_browser(informed, tokens=[])
-    assert informed.estimate.value == informed.canvas.told["value"] == 0.0
-    assert informed.canvas.told["words"] == "no token"
+    assert informed.estimate.value == informed.canvas.estimate["value"] == 0.0
+    assert informed.canvas.estimate["words"] == "no token"
 
 
 def test_categorical_tokens_are_corrected_for_their_bias(informed):
     asked_in_browser(informed, arm="MBOP-ITD")
-    assert informed.canvas.told["corrected"] > informed.canvas.told["value"] > 0
+    assert informed.canvas.estimate["corrected"] > informed.canvas.estimate["value"] > 0
 
 
 # ---------------------------------------------------------------- selection and pictures
@@ -208,21 +208,21 @@ def test_the_pictures_are_decoded_from_exactly_the_prefix(informed, models, smal
     found = torch.from_numpy(layers(informed).astype(np.float32)).permute(0, 1, 4, 2, 3)
     assert torch.equal(found[0], truth.float())
     assert (found[1] - decoded).abs().max() <= 1  # the batch differs, so a pixel may be rounded the other way
-    assert informed.canvas.told["decoding"] == f"Decoded from the first {budget} tokens."
+    assert informed.canvas.estimate["decoding"] == f"Decoded from the first {budget} tokens."
 
 
 def test_what_is_no_prefix_is_told_and_the_longest_inside_is_decoded(informed):
     asked_in_browser(informed, tokens=[0, 1, 2, 3, 9])
     assert informed.budget is None
     words = "Decoding cannot stop at this selection; the longest prefix inside it is the first 3 tokens."
-    assert informed.canvas.told["decoding"] == words
+    assert informed.canvas.estimate["decoding"] == words
     assert (pictures(informed)["prefix"], len(layers(informed))) == (3, 2)
     before = informed.canvas.pixels
     informed.tokens = [0, 1, 2, 12]
     pictures(informed)
     assert informed.canvas.pixels is before
     informed.tokens = [4]
-    assert informed.canvas.told["decoding"].startswith("Decoding starts at token 1, which is not selected")
+    assert informed.canvas.estimate["decoding"].startswith("Decoding starts at token 1, which is not selected")
     pictures(informed)
     assert len(layers(informed)) == 1
 

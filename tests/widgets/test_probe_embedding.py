@@ -80,10 +80,10 @@ def test_neighbours_are_those_of_brute_force(features):
 
 
 def test_confusions_are_those_of_a_hand_count():
-    truth, said = np.array([0, 0, 0, 1, 1, 2, -1, 2]), np.array([0, 1, 1, 1, 2, 0, 0, -1])
-    found = Confusion.of(truth, said, parents=np.array([0, 0, 1]))
+    truth, predicted = np.array([0, 0, 0, 1, 1, 2, -1, 2]), np.array([0, 1, 1, 1, 2, 0, 0, -1])
+    found = Confusion.of(truth, predicted, parents=np.array([0, 0, 1]))
     assert found.counts.tolist() == [[1, 2, 0], [0, 1, 1], [1, 0, 0]]
-    assert (found.right, found.total, found.near_misses) == (2, 6, 2)
+    assert (found.correct, found.total, found.near_misses) == (2, 6, 2)
     assert found.rows() == [(0, 1, 2), (1, 2, 1), (2, 0, 1)]
     assert found.rows(1) == [(0, 1, 2)]
     assert found.for_browser()["matrix"] == found.counts.tolist()
@@ -94,4 +94,4 @@ def test_many_labels_are_told_as_a_list():
     found = Confusion.of(truth, (truth + (np.arange(20) > 4)) % 10, np.zeros(10, np.int64)).for_browser()
     assert "matrix" not in found
     assert found["rows"][0] == [5, 6, 2, 2]
-    assert (found["right"], found["near"], len(found["rows"])) == (5, 15, 10)
+    assert (found["correct"], found["near"], len(found["rows"])) == (5, 15, 10)

@@ -102,8 +102,8 @@ def test_before_anything_is_shown_an_arm_costs_its_answers_only(explorer, study,
     explorer.arm = "MBOP-TD"
     assert loaded == []
     assert explorer.canvas.answers["of"] == ["Gaussian", "MBOP-TD"]
-    said = np.frombuffer(explorer.canvas.said, "<i2").reshape(2, 3, 40)
-    assert np.array_equal(said, study["td-gaussian"]["predicted"])
+    predicted = np.frombuffer(explorer.canvas.predicted, "<i2").reshape(2, 3, 40)
+    assert np.array_equal(predicted, study["td-gaussian"]["predicted"])
 
 
 def test_an_arm_without_a_model_has_curves_and_confusions_and_says_why_not_more(explorer, loaded):
@@ -142,9 +142,9 @@ def test_confusions_of_the_study_agree_with_its_accuracy(explorer, study, datase
         labels = dataset.labels[:, column].numpy()
         for place, budget in enumerate(BUDGETS):
             said = node["predicted"].sel(taxonomy=level, budget=budget).values
-            assert told[level][place]["right"] == (said[labels >= 0] == labels[labels >= 0]).sum()
+            assert told[level][place]["correct"] == (said[labels >= 0] == labels[labels >= 0]).sum()
             accuracy = float(node["accuracy"].sel(taxonomy=level, budget=budget).mean())
-            assert told[level][place]["right"] / told[level][place]["total"] == pytest.approx(accuracy, abs=1e-6)
+            assert told[level][place]["correct"] / told[level][place]["total"] == pytest.approx(accuracy, abs=1e-6)
     assert told["class"][0]["total"] == 38  # the last object has no class
     json.dumps([told, explorer.canvas.curves, explorer.canvas.scene], allow_nan=False)
 
@@ -153,7 +153,7 @@ def test_answers_about_an_object_are_counted_over_its_frames(explorer, study):
     said = study["prior-gaussian"]["predicted"].sel(taxonomy="class", budget=7).values[6:8]
     labels, counts = np.unique(said, return_counts=True)
     expected = {specimen.KINDS[label]: count for label, count in zip(labels, counts, strict=True)}
-    assert dict(explorer._arm.answers(3, "class", 7)) == expected
+    assert dict(explorer._arm.predictions(3, "class", 7)) == expected
 
 
 # ---------------------------------------------------------------- curves
@@ -196,7 +196,9 @@ def test_the_figure_shows_accuracies_in_percent_baselines_and_the_paper_apart(st
     assert len(traces["band PRIOR"].y) == 6
     assert traces["reference PRIOR"].marker.symbol == "circle-open"
     assert traces["reference PRIOR"].name == "PRIOR, paper"
-    assert [note.text for note in figure.layout.annotations] == ["majority", "pixels"]
+    texts = [note.text for note in figure.layout.annotations]
+    assert texts == ["here", "the paper, other data", "majority", "pixels"]
+    assert (traces["line PRIOR"].yaxis, traces["reference PRIOR"].yaxis) == (None, "y2")  # each has a scale of its own
     assert figure.layout.shapes[0].y0 == pytest.approx(30)
     assert {trace.meta.split()[0] for trace in figures.accuracy_curves(study, "class").data} == {"band", "line"}
 
@@ -222,11 +224,14 @@ def test_bars_add_up_to_the_accuracy_of_the_best_prefix():
             "budget": [1, 3, 7, 15],
         },
     )
-    figure = figures.accuracy_by_prefix(values, ["fine"])
-    added = {trace.meta: list(trace.x) for trace in figure.data}
+    best = [[20.0, 30.0], [50.0, 30.0], [50.0, 30.0], [60.0, 30.0]]
+    figure = figures.accuracy_by_prefix({"here": values}, ["fine"])
+    added = {trace.meta: list(trace.x) for trace in figure.data if trace.meta.startswith("fine")}
     assert added == {"fine 1": [20.0, 30.0], "fine 3": [30.0, 0.0], "fine 7": [0.0, 0.0], "fine 15": [10.0, 0.0]}
+    assert [list(trace.base + np.array(trace.x)) for trace in figure.data[:4]] == [list(row) for row in best]
+    assert [trace.name for trace in figure.data[4:]] == ["1 token", "3 tokens", "7 tokens", "15 tokens"]
     with pytest.raises(InputError, match="coarse is not a label level of this table; choose one of fine"):
-        figures.accuracy_by_prefix(values)
+        figures.accuracy_by_prefix({"here": values})
 
 
 def test_accuracy_stands_over_the_information_of_the_prefix(study):
@@ -301,9 +306,11 @@ def test_summary_tells_what_is_on_screen(explorer, study):
     row = next(line for line in text.splitlines() if "MBOP-ITD" in line)
     assert f"{float(value):.1f} [{float(interval[0]):.1f}, {float(interval[1]):.1f}]" in row
     assert row.endswith(" in the paper, on other data")
-    assert "majority    30.0 [25.0, 35.0]" in text
+    assert max(map(len, text.splitlines())) <= 100
+    text = " ".join(text.split())
+    assert "majority 30.0 [25.0, 35.0]" in text
     found = explorer.canvas.answers["confusions"]["coarse"][1]
-    assert f"PRIOR: {found['right']} of 40 images right; most often confused: " in text
+    assert f"PRIOR: {found['correct']} of 40 images correct; most often confused: " in text
     near = explorer._arm.embedding.neighbours[1, 1]
     listed = [f"{explorer.images.names[other]} ({explorer.images.label(int(other), 'coarse')})" for other in near]
     assert f"nearest: {', '.join(listed)}; " in text
@@ -314,7 +321,7 @@ def test_summary_tells_what_is_on_screen(explorer, study):
 def test_an_object_without_a_label_is_told_so(explorer):
     explorer.taxonomy = "class"
     explorer.select("bookshelf 4")
-    assert "bookshelf 4 (no label of level class): the probe says " in explorer.summary()
+    assert "bookshelf 4 (no label of level class): the probe predicts " in explorer.summary()
     assert "share its label" not in explorer.summary()
 
 
@@ -374,6 +381,28 @@ def test_wrong_settings_are_refused_in_one_sentence_and_nothing_moves(explorer, 
         change(explorer)
     assert str(raised.value).startswith(sentence)
     assert (explorer.summary(), explorer.canvas.get_state()) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("selected", -1, "There is no object -1; these images show the objects 0 to 19."),
+        ("selected", 10**6, "There is no object 1000000; these images show the objects 0 to 19."),
+        ("budget", 5, "5 is not a budget of this study; choose one of 1, 3, 7."),
+        ("taxonomy", "fine", "fine is not a label level of this study; choose one of coarse, class."),
+        ("view", "list", "list is not a view of this explorer; choose one of objects, pictures, frames."),
+        ("arm", "VQ", "VQ is not a model of this group; choose one of PRIOR, MBOP-ITD, MBOP-TD."),
+        ("group", "FSQ", "FSQ is not a group of arms of this study; choose one of Gaussian, "),
+    ],
+)
+@pytest.mark.usefixtures("no_shape_checks")
+def test_what_a_browser_sets_wrong_is_told_and_taken_back(explorer, name, value, sentence):
+    before = {setting: getattr(explorer.canvas, setting) for setting in explorer.settings}
+    with pytest.raises(InputError):
+        explorer.canvas.set_state({name: value})
+    assert explorer.canvas.problem.startswith(sentence)
+    assert {setting: getattr(explorer.canvas, setting) for setting in explorer.settings} == before
+    assert explorer.selected == explorer.images.names[0]
 
 
 @pytest.mark.parametrize(
@@ -452,7 +481,7 @@ def test_what_goes_wrong_in_a_callback_is_shown_and_raised(explorer, monkeypatch
 
 @pytest.mark.usefixtures("no_shape_checks")
 def test_every_setting_of_the_state_is_checked_and_the_old_one_stays():
-    state = ProbeState({"Gaussian": ("PRIOR",)}, ("coarse",), BUDGETS, "Gaussian", "PRIOR", "coarse", 3)
+    state = ProbeState({"Gaussian": ("PRIOR",)}, ("coarse",), BUDGETS, 20, "Gaussian", "PRIOR", "coarse", 3)
     for name, value in (("group", "FSQ"), ("arm", "VQ"), ("taxonomy", "fine"), ("budget", 5), ("view", "list")):
         with pytest.raises(InputError, match=f"{value} is not a"):
             setattr(state, name, value)

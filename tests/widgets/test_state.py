@@ -5,13 +5,13 @@ import pytest
 import torch
 
 from prior_lab.errors import InputError
+from prior_lab.widgets.budgets.state import BudgetState
 from prior_lab.widgets.pictures import Pictures, Selection, readable
-from prior_lab.widgets.state import ExplorerState
 
 
 @pytest.fixture
 def state():
-    return ExplorerState(budgets=(1, 3, 7), metrics=("SSIM", "L1"), budget=3, metric="SSIM")
+    return BudgetState(budgets=(1, 3, 7), metrics=("SSIM", "L1"), budget=3, metric="SSIM")
 
 
 def test_every_setting_is_checked_and_the_old_one_stays(state):

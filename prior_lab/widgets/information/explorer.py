@@ -10,29 +10,31 @@
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache, partial
-from threading import RLock
 from typing import Any
 
-import ipywidgets
 import numpy as np
 import xarray as xr
 
 from prior_lab import figures, zoo
+from prior_lab.checks import described, whole_number
 from prior_lab.data import ImageDataset
 from prior_lab.effective_information import Estimate, Information, Unit
 from prior_lab.errors import InputError
 from prior_lab.models import Autoencoder
-from prior_lab.orderings import LABELS
-from prior_lab.widgets.information import telling
+from prior_lab.widgets.base import Explorer
+from prior_lab.widgets.canvas import palette
+from prior_lab.widgets.information import summary
 from prior_lab.widgets.information.arms import Arm
-from prior_lab.widgets.information.canvas import InformationCanvas, information_palette
+from prior_lab.widgets.information.canvas import InformationCanvas
 from prior_lab.widgets.information.groups import Groups
 from prior_lab.widgets.information.state import InformationState, Subset
 from prior_lab.widgets.pictures import EVERYTHING
-from prior_lab.widgets.reporting import reported
+from prior_lab.widgets.sources import by_name, study_images, study_name
+from prior_lab.widgets.words import wrapped
 
 Loader = Callable[[], Autoencoder]
 EXAMPLES = 6  # pictures on screen
+SHADES = 96  # of information, from little to much
 KEPT = 4  # arms whose codes are kept: those of 2,000 images take 100 MB
 
 
@@ -64,71 +66,55 @@ def explore_information(
     ------
     InputError : if the images, the arm or the unit do not fit.
     """
+    loaders: dict[str, Loader]
     if isinstance(source, xr.DataTree):
-        loaders, images, name = _open_study(source, images)
+        loaders, name = _study_loaders(source), study_name(source)
+        images = study_images(source, images)
     else:
+        models = by_name(source, Autoencoder)
         if images is None:
             raise InputError("A model alone has no images; give them too: explore_information(model, images).")
-        loaders, name = _named(source), images.name if isinstance(images, ImageDataset) else "own images"
+        loaders = {label: partial(_given, model) for label, model in models.items()}
+        name = images.name if isinstance(images, ImageDataset) else "own images"
     return InformationExplorer(loaders, Groups.of(images), name=name, arm=arm, unit=unit)
 
 
-def _open_study(study: xr.DataTree, images: object) -> tuple[dict[str, Loader], object, str]:
-    import prior_lab
-
+def _study_loaders(study: xr.DataTree) -> dict[str, Loader]:
+    """How to load each model that a study names."""
     models = zoo.named_models(figures.study_arms(study))
-    loaders: dict[str, Loader] = {label: partial(zoo.load_autoencoder, model) for label, model in models.items()}
-    if images is None:
-        images = prior_lab.load_dataset(study.attrs["dataset"], split="test")
-    return loaders, images, str(study.attrs["name"])
-
-
-def _named(models: object) -> dict[str, Loader]:
-    if isinstance(models, Mapping) and not models:
-        raise InputError("There is no model to explore; give at least one.")
-    if isinstance(models, Autoencoder):
-        models = {LABELS[models.config.ordering]: models}
-    loaders: dict[str, Loader] = {}
-    for name, model in (models if isinstance(models, Mapping) else {"": models}).items():
-        if not isinstance(model, Autoencoder):
-            kind = type(model).__name__
-            raise InputError(f"A {kind} cannot be explored; give a study, a model, or a dictionary of models by name.")
-        loaders[str(name)] = partial(_given, model)
-    return loaders
+    return {label: partial(zoo.load_autoencoder, model) for label, model in models.items()}
 
 
 def _given(model: Autoencoder) -> Autoencoder:
     return model
 
 
-class InformationExplorer:
+class InformationExplorer(Explorer):
     """Tokens to choose from, over the information and the pictures of the chosen; made by `explore_information`.
 
     Attributes
     ----------
     state : arm, class of images, unit and selected tokens, as a plain object.
     groups : the images, by label.
-    canvas : the widget with everything in it.
-    widget : the same, framed.
     """
+
+    settings = ("arm", "choice", "unit", "tokens")
+    state: InformationState
+    canvas: InformationCanvas
 
     def __init__(
         self, loaders: Mapping[str, Loader], groups: Groups, *, name: str, arm: str | None, unit: Unit
     ) -> None:
         self.name, self.groups = name, groups
-        self._lock = RLock()  # the browser's messages may be handled in a thread of their own
         self._arm = lru_cache(maxsize=KEPT)(lambda label: Arm(loaders[label], groups))
         self._examples = lru_cache(maxsize=None)(lambda choice: groups.examples(choice, EXAMPLES))
         self._is_asked = False  # whether anyone has asked for numbers yet; until then, nothing is encoded
         arms, start = tuple(loaders), next(iter(loaders)) if arm is None else arm
-        figures.require(start, arms, "model", "explorer")
+        start = figures.require(start, arms, "model", "explorer")
         budgets = self._arm(start).levels.budgets
         subset = self._fitted(start, range(budgets[len(budgets) // 2]))
         self.state = InformationState(arms, tuple(groups.members), start, subset, unit=unit)
-        self.canvas = self._make_canvas()
-        self.widget = ipywidgets.VBox([self.canvas]).add_class("prior-lab")
-        self.canvas.observe(self._changed, ["arm", "choice", "unit", "tokens"])
-        self.canvas.on_msg(self._asked)
+        super().__init__(self._make_canvas())
 
     # ------------------------------------------------------------ what a user sets and reads
 
@@ -139,17 +125,19 @@ class InformationExplorer:
 
     @arm.setter
     def arm(self, label: str) -> None:
-        figures.require(label, self.state.arms, "model", "explorer")
-        self.canvas.arm = label
+        self.canvas.arm = figures.require(label, self.state.arms, "model", "explorer")
 
     @property
     def tokens(self) -> tuple[int, ...]:
         """The selected tokens, numbered from 0; set it to select others."""
-        return self.state.subset.tokens
+        return self.state.tokens
 
     @tokens.setter
-    def tokens(self, tokens: Iterable[int]) -> None:
-        numbers, count = [int(token) for token in tokens], self.state.subset.count
+    def tokens(self, tokens: object) -> None:
+        if isinstance(tokens, str) or not isinstance(tokens, Iterable):
+            raise InputError(f"tokens is {described(tokens)}; a sequence of numbers of tokens was expected.")
+        numbers = [whole_number("the number of a token", token) for token in tokens]
+        count = self.state.subset.count
         outside = [number for number in numbers if not 0 <= number < count]
         if outside:
             raise InputError(f"There is no token {outside[0]}; this code has the tokens 0 to {count - 1}.")
@@ -164,7 +152,8 @@ class InformationExplorer:
 
     @budget.setter
     def budget(self, budget: int) -> None:
-        self.tokens = range(len(self._arm(self.arm).outline[:budget]))
+        length = whole_number("budget", budget)
+        self.tokens = range(len(self._arm(self.arm).outline[:length]))
 
     @property
     def unit(self) -> Unit:
@@ -173,8 +162,7 @@ class InformationExplorer:
 
     @unit.setter
     def unit(self, unit: Unit) -> None:
-        self.state.unit = unit
-        self.canvas.unit = unit
+        self._set("unit", unit)
 
     @property
     def choice(self) -> str:
@@ -183,8 +171,7 @@ class InformationExplorer:
 
     def choose(self, label: str) -> None:
         """Measure over images of one label, written "taxonomy: label"; "all" for all."""
-        figures.require(label, self.state.choices, "label", "data set")
-        self.canvas.choice = label
+        self.canvas.choice = figures.require(label, self.state.choices, "label", "data set")
 
     @property
     def estimate(self) -> Estimate:
@@ -194,16 +181,23 @@ class InformationExplorer:
     @property
     def table(self) -> xr.Dataset:
         """The information of every token over the chosen images, as `prior_lab.information` gives it."""
-        return telling.with_levels(self._measured().tokens(self.unit))
+        return summary.with_levels(self._measured().tokens(self.unit))
+
+    @property
+    def title(self) -> str:
+        """What is shown, as the heading of an exported page."""
+        return f"Information of tokens: {self.name}, {self.arm}"
 
     def summary(self) -> str:
         """The numbers on screen, as text."""
         measured, arm = self._measured(), self._arm(self.arm)
         caution = [self._caution()] if self._caution() else []
-        lines = [f"{self.name}: {self.arm}, {self.choice} ({self.groups.describe(self.choice)})"]
-        lines += [*telling.selection_text(measured, self.state.subset, self.unit), *caution, ""]
-        lines += telling.level_text(measured, arm.levels, self.unit)
-        return "\n".join([*lines, *([""] if arm.warnings else []), *arm.warnings])
+        sentences = [f"{self.name}: {self.arm}, {self.choice} ({self.groups.describe(self.choice)})"]
+        sentences += [*summary.selection_text(measured, self.state.subset, self.unit), *caution]
+        lines = [line for sentence in sentences for line in wrapped(sentence)]
+        lines += ["", *summary.level_text(measured, arm.levels, self.unit)]
+        warnings = [line for sentence in arm.warnings for line in wrapped(sentence)]
+        return "\n".join([*lines, *([""] if warnings else []), *warnings])
 
     def __repr__(self) -> str:
         """What a notebook stores where the live widget was."""
@@ -211,8 +205,10 @@ class InformationExplorer:
         chosen = f"{self.arm}, {self.choice}, {self.state.subset.describe()} of {self.state.subset.count}"
         return f"InformationExplorer({self.name}; {arms}; {chosen})"
 
-    def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
-        return {**self.widget._repr_mimebundle_(**options), "text/plain": repr(self)}
+    def picture(self) -> dict[str, str]:
+        """What a stored notebook shows in its place: the information of every token, selected ones marked."""
+        figure = figures.token_bars(self.table, self.tokens, self.state.subset.describe())
+        return {"image/svg+xml": figures.to_svg(figure)}
 
     # ------------------------------------------------------------ numbers
 
@@ -229,11 +225,8 @@ class InformationExplorer:
         arm = self._arm(self.arm)
         if not arm.is_encoded:
             count = len(self.groups.images)
-            self.canvas.notice = f"Encoding {count:,} images with {self.arm}: this takes some seconds, once."
-            try:
+            with self._working(f"Encoding {count:,} images with {self.arm}: this takes some seconds, once."):
                 _ = arm.code
-            finally:
-                self.canvas.notice = ""
         return arm
 
     def _caution(self) -> str:
@@ -253,7 +246,7 @@ class InformationExplorer:
             arms=list(self.state.arms),
             choices=self.groups.choices(),
             size=list(self.groups.images.shape[-2:]),
-            palette=information_palette(),
+            palette=palette("Viridis", SHADES),
             arm=self.arm,
             choice=self.choice,
             unit=self.unit,
@@ -267,35 +260,37 @@ class InformationExplorer:
 
     def _switch(self, label: str) -> None:
         """Make another arm the one that is shown; one that cannot be loaded leaves everything as it was."""
-        try:
-            subset = self._fitted(label, self.tokens)
-        except Exception:
-            self.canvas.arm = self.arm
-            raise
+        subset = self._fitted(label, self.tokens)
         self.state.arm, self.state.subset = label, subset
         with self.canvas.hold_sync():
             if not self._arm(label).is_encoded:
-                self.canvas.cells, self.canvas.told = {}, {}
+                self.canvas.cells, self.canvas.estimate = {}, {}
             self.canvas.outline, self.canvas.tokens = self._outline(), list(self.tokens)
 
     def _show(self) -> None:
         """Bring every number that the state asks for to the screen, in one message."""
         arm, choice, unit = self._encoded(), self.choice, self.unit
-        cells = telling.cells_for_browser(arm.tokens(choice, unit), arm.tokens(EVERYTHING, unit))
+        cells = summary.cells_for_browser(arm.tokens(choice, unit), arm.tokens(EVERYTHING, unit))
+        cells |= {"images": self.groups.describe(choice), "warnings": arm.warnings}
         with self.canvas.hold_sync():
             self.canvas.outline = self._outline()
             self.canvas.tokens = list(self.tokens)
-            self.canvas.cells = cells | {"images": self.groups.describe(choice), "warnings": arm.warnings}
+            self.canvas.cells = cells | {"prefixes": self._prefixes()}
             self._show_sum()
 
     def _show_sum(self) -> None:
-        measured = self._encoded().information(self.choice)
-        told = telling.told_to_browser(measured, self.state.subset, self.unit, self._caution())
-        self.canvas.told = told | {"pictures": self._wanted_pictures()}
+        self.canvas.estimate = self._estimates(self.state.subset)
 
-    def _wanted_pictures(self) -> list[str | int]:
-        """What the pictures depend on; the browser asks for them when those on screen are of something else."""
-        return [self.arm, self.choice, self.state.subset.prefix]
+    def _estimates(self, subset: Subset) -> dict[str, Any]:
+        """The numbers of some tokens, and what their pictures depend on: the browser asks for those that it lacks."""
+        measured = self._encoded().information(self.choice)
+        numbers = summary.estimate_for_browser(measured, subset, self.unit, self._caution())
+        return numbers | {"pictures": [self.arm, self.choice, subset.prefix]}
+
+    def _prefixes(self) -> dict[str, dict[str, Any]]:
+        """The numbers of every budget, so that the slider has them at once."""
+        budgets = self._arm(self.arm).levels.budgets
+        return {str(budget): self._estimates(self._fitted(self.arm, range(budget))) for budget in budgets}
 
     def _show_pictures(self) -> None:
         """What the longest prefix inside the selection decodes to.
@@ -308,33 +303,46 @@ class InformationExplorer:
         captions = [self.groups.captions[image] for image in images]
         with self.canvas.hold_sync():
             self.canvas.pixels = zlib.compress(np.concatenate(layers).tobytes(), 1)
-            self.canvas.page = {"of": self._wanted_pictures(), "prefix": prefix, "captions": captions}
+            self.canvas.page = {"of": [self.arm, self.choice, prefix], "prefix": prefix, "captions": captions}
 
-    @reported
-    def _changed(self, change: Mapping[str, Any]) -> None:
+    def _exported(self) -> dict[str, Any]:
+        """The pictures of every budget; the truth stands before them."""
+        self._measured()
+        images, arm = self._examples(self.choice), self._encoded()
+        layers = [self.groups.images[list(images)].permute(0, 2, 3, 1).numpy()]
+        layers += [arm.pictures(images, budget) for budget in arm.levels.budgets]
+        captions = [self.groups.captions[image] for image in images]
+        return {
+            "cells": self.canvas.cells,
+            "estimate": self.canvas.estimate,
+            "decoded": zlib.compress(np.concatenate(layers).tobytes(), 9),
+            "page": {"captions": captions},
+            "pixels": b"",
+        }
+
+    def _change(self, name: str, value: Any) -> None:
         """Something else was chosen, in the browser or by an attribute of this object."""
-        match change["name"]:
+        match name:
             case "arm":
-                self._switch(change["new"])
-            case "choice":
-                self.state.choice = change["new"]
-            case "unit":
-                self.state.unit = change["new"]
+                self._switch(figures.require(value, self.state.arms, "model", "explorer"))
             case "tokens":
-                chosen = self._fitted(self.arm, change["new"])
+                chosen = self._fitted(self.arm, value)
                 if chosen != self.state.subset:
                     self.state.subset = chosen
                     if self._is_asked:
                         self._show_sum()
                 return
+            case _:
+                setattr(self.state, name, value)
         if self._is_asked:
             self._show()
 
-    @reported
-    def _asked(self, _: object, request: Mapping[str, str], __: object) -> None:
-        """The browser has drawn the frame and waits for numbers, or has painted them and waits for pictures."""
+    def _answer(self, request: Mapping[str, Any]) -> None:
+        """The browser has drawn the frame and waits for numbers, or for pictures, or wants something else shown."""
         match request:
             case {"action": "ready"}:
                 self._measured()
             case {"action": "pictures"}:
                 self._show_pictures()
+            case {"action": "set", "name": "arm" | "choice" | "unit" as name, "value": value}:
+                setattr(self.canvas, name, value)

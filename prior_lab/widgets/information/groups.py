@@ -10,7 +10,7 @@ from torch import Tensor
 
 from prior_lab.data import ImageDataset
 from prior_lab.errors import InputError
-from prior_lab.widgets.pictures import EVERYTHING, Pictures, readable
+from prior_lab.widgets.pictures import EVERYTHING, Pictures, choice_rows, readable
 
 FEWEST = 2  # images of a group: information is what tells images apart
 
@@ -68,11 +68,7 @@ class Groups:
 
     def choices(self) -> list[dict[str, object]]:
         """What the drop-down offers."""
-        rows = []
-        for key, found in self.members.items():
-            group, _, label = ("", "", "all images") if key == EVERYTHING else key.partition(": ")
-            rows.append({"value": key, "group": group, "label": label, "count": len(found)})
-        return rows
+        return choice_rows(self.members)
 
     def object_count(self, choice: str) -> int:
         """Number of objects of a choice."""

@@ -93,13 +93,18 @@ class InformationState:
     choice: str = EVERYTHING
     unit: Unit = "bit"
 
+    @property
+    def tokens(self) -> tuple[int, ...]:
+        """The selected tokens, numbered from 0."""
+        return self.subset.tokens
+
     def __setattr__(self, name: str, value: object) -> None:
         """Check before setting."""
         match name:
             case "arm":
-                require(value, self.arms, "model", "explorer")
+                value = require(value, self.arms, "model", "explorer")
             case "choice":
-                require(value, self.choices, "label", "data set")
+                value = require(value, self.choices, "label", "data set")
             case "unit":
-                require(value, get_args(Unit), "unit", "explorer")
+                value = require(value, get_args(Unit), "unit", "explorer")
         super().__setattr__(name, value)

@@ -1,4 +1,4 @@
-"""Arms of a contrastive study: what their probes say, and where their models put the images."""
+"""Arms of a contrastive study: what their probes predict, and where their models put the images."""
 
 from functools import cached_property, lru_cache
 
@@ -35,7 +35,7 @@ class ProbedArm:
 
     @property
     def whose(self) -> str:
-        """Whose answers are shown: those of the first seed, where there are several."""
+        """Whose predictions are shown: those of the first seed, where there are several."""
         return f"{self.label}, first seed" if self.node.sizes["seed"] > 1 else self.label
 
     @property
@@ -61,20 +61,20 @@ class ProbedArm:
         return Embedding.of(features, self._images.owners, [width * budget for budget in self.budgets])
 
     @cached_property
-    def said(self) -> np.ndarray:
-        """The label that the first seed's probes say, by (taxonomy, budget, image)."""
+    def predicted(self) -> np.ndarray:
+        """The label that the first seed's probes predict, by (taxonomy, budget, image)."""
         return self.node["predicted"].transpose("taxonomy", "budget", "image").values.astype(np.int16)
 
-    def answers(self, thing: int, taxonomy: str, budget: int) -> list[tuple[str, int]]:
-        """What the probe says of an object's frames, the most frequent first: label and frames."""
+    def predictions(self, thing: int, taxonomy: str, budget: int) -> list[tuple[str, int]]:
+        """What the probe predicts for an object's frames, the most frequent first: label and frames."""
         column = self._images.taxonomies.index(taxonomy)
-        said = self.said[column, self.budgets.index(budget), self._images.frames(thing)]
-        labels, counts = np.unique(said[said >= 0], return_counts=True)
+        predicted = self.predicted[column, self.budgets.index(budget), self._images.frames(thing)]
+        labels, counts = np.unique(predicted[predicted >= 0], return_counts=True)
         order = np.argsort(-counts, kind="stable")
         return [(self._images.label_names[column][labels[place]], int(counts[place])) for place in order]
 
     def _confusion(self, taxonomy: str, budget: int) -> Confusion:
         column = self._images.taxonomies.index(taxonomy)
         above = parents(self._images.labels, [len(names) for names in self._images.label_names])[column]
-        said = self.said[column, self.budgets.index(budget)]
-        return Confusion.of(self._images.labels[:, column], said, above)
+        predicted = self.predicted[column, self.budgets.index(budget)]
+        return Confusion.of(self._images.labels[:, column], predicted, above)

@@ -1,12 +1,12 @@
-"""The widget in the browser: curves, map, neighbours and confusions, all budgets held there."""
+"""The probe explorer in the browser: curves, map, neighbours and confusions, all budgets held there."""
 
 from pathlib import Path
 
-import anywidget
 import traitlets
 
+from prior_lab.widgets.canvas import Canvas, looks, script
+
 HERE = Path(__file__).parent
-PARTS = ("elements.js", "curves.js", "map.js", "panels.js", "probes.js")  # of one module, in this order
 
 # Paul Tol's "bright" scheme and three colours more: told apart with any common colour-vision deficiency, and other than
 # those of the orderings.
@@ -22,11 +22,11 @@ def label_palette(count: int) -> list[str]:
     return [f"oklch({0.58 + 0.12 * (label % 2):.2f} 0.15 {360 * label / count:.0f})" for label in range(count)]
 
 
-class ProbeCanvas(anywidget.AnyWidget):
-    """Traits only; the scripts draw, and set what was chosen without waiting for the kernel."""
+class ProbeCanvas(Canvas):
+    """Traits only; the scripts draw, set what was chosen, and ask for another `group` or `arm`."""
 
-    _esm = "\n".join((HERE / part).read_text("utf-8") for part in PARTS)
-    _css = (HERE.parent / "explorer.css").read_text("utf-8") + (HERE / "probes.css").read_text("utf-8")
+    _esm = script(HERE, "map.js", "panels.js", "probes.js")
+    _css = looks(HERE, "probes.css")
 
     scene = traitlets.Dict().tag(sync=True)  # groups, budgets, label levels, objects, colours: what never changes
     curves = traitlets.Dict().tag(sync=True)  # accuracies and baselines of every group
@@ -41,10 +41,8 @@ class ProbeCanvas(anywidget.AnyWidget):
     view = traitlets.Unicode().tag(sync=True)
     paper = traitlets.Bool().tag(sync=True)
 
-    answers = traitlets.Dict().tag(sync=True)  # the arm that `said` is of, and its confusions
-    said = traitlets.Bytes().tag(sync=True)  # int16 [taxonomy, budget, image]
+    answers = traitlets.Dict().tag(sync=True)  # the arm that `predicted` is of, and its confusions
+    predicted = traitlets.Bytes().tag(sync=True)  # int16 [taxonomy, budget, image]
     map = traitlets.Dict().tag(sync=True)  # the arm that the places are of, or why it has none
     places = traitlets.Bytes().tag(sync=True)  # float32 [budget, objects and then images, 2]
     neighbours = traitlets.Bytes().tag(sync=True)  # int32 [budget, object, neighbour]
-    notice = traitlets.Unicode().tag(sync=True)
-    problem = traitlets.Unicode().tag(sync=True)

@@ -10,23 +10,22 @@
 
 from collections.abc import Mapping
 from functools import lru_cache
-from threading import RLock
 from typing import Any
 
-import ipywidgets
 import numpy as np
 import xarray as xr
 
 from prior_lab import figures
 from prior_lab.errors import InputError
-from prior_lab.widgets.probes import telling
+from prior_lab.widgets.base import Explorer
+from prior_lab.widgets.probes import summary
 from prior_lab.widgets.probes.arms import ProbedArm
 from prior_lab.widgets.probes.canvas import ProbeCanvas
 from prior_lab.widgets.probes.images import ProbedImages
 from prior_lab.widgets.probes.state import ProbeState, View
-from prior_lab.widgets.reporting import reported
+from prior_lab.widgets.sources import study_images, study_name
+from prior_lab.widgets.words import wrapped
 
-SETTINGS = ("taxonomy", "budget", "selected", "view", "paper")
 KEPT = 9  # arms whose embedding is kept: that of 2,000 images takes 120 kB
 
 
@@ -61,45 +60,35 @@ def explore_probes(
     InputError : if the study is of another task, or the images, the label level, the budget, the arm or the group do
         not fit.
     """
-    task, name = study.attrs.get("task"), study.attrs.get("name", study.name)
+    if not isinstance(study, xr.DataTree):
+        raise InputError(
+            f"A {type(study).__name__} cannot be explored; give a contrastive study of prior_lab.load_study."
+        )
+    task = study.attrs.get("task")
     if task != "contrastive":
-        raise InputError(f"The study {name!r} is of the task {task}; explore_probes shows contrastive studies.")
+        raise InputError(
+            f"The study {study_name(study)!r} is of the task {task}; explore_probes shows contrastive studies."
+        )
     groups = figures.study_groups(study, "accuracy")
-    state = _start(groups, taxonomy, budget, arm, group)
-    if images is None:
-        import prior_lab
-
-        images = prior_lab.load_dataset(study.attrs["dataset"], split="test")
-    return ProbeExplorer(study, ProbedImages.of(images, groups[state.group][state.arm]), state)
-
-
-def _start(
-    groups: Mapping[str, Mapping[str, xr.DataTree]],
-    taxonomy: str | None,
-    budget: int | None,
-    arm: str | None,
-    group: str | None,
-) -> ProbeState:
-    """What is shown first; what is not given is the first there is, and the middle budget."""
-    group = next(iter(groups)) if group is None else group
-    figures.require(group, groups, "group of arms")
+    group = figures.require(next(iter(groups)) if group is None else group, groups, "group of arms")
     nodes = groups[group]
-    arm = next(iter(nodes)) if arm is None else arm
-    figures.require(arm, nodes, "model", "group")
-    taxonomies = tuple(str(level) for level in nodes[arm]["taxonomy"].to_numpy())
+    arm = figures.require(next(iter(nodes)) if arm is None else arm, nodes, "model", "group")
+    probed = ProbedImages.of(study_images(study, images), nodes[arm])
     budgets = tuple(int(value) for value in nodes[arm]["budget"].to_numpy())
-    return ProbeState(
+    state = ProbeState(
         groups={label: tuple(arms) for label, arms in groups.items()},
-        taxonomies=taxonomies,
+        taxonomies=probed.taxonomies,
         budgets=budgets,
+        objects=len(probed.names),
         group=group,
         arm=arm,
-        taxonomy=taxonomies[0] if taxonomy is None else taxonomy,
+        taxonomy=probed.taxonomies[0] if taxonomy is None else taxonomy,
         budget=budgets[len(budgets) // 2] if budget is None else budget,
     )
+    return ProbeExplorer(study, probed, state)
 
 
-class ProbeExplorer:
+class ProbeExplorer(Explorer):
     """Accuracies, a map, neighbours and confusions at a budget; made by `explore_probes`.
 
     Attributes
@@ -107,21 +96,19 @@ class ProbeExplorer:
     study : what is shown.
     images : that probes were tested on.
     state : arm, label level, budget and object, as a plain object.
-    canvas : the widget with everything in it.
-    widget : the same, framed.
     """
+
+    settings = ("group", "arm", "taxonomy", "budget", "selected", "view", "paper")
+    state: ProbeState
+    canvas: ProbeCanvas
 
     def __init__(self, study: xr.DataTree, images: ProbedImages, state: ProbeState) -> None:
         self.study, self.images, self.state = study, images, state
-        self._lock = RLock()  # the browser's messages may be handled in a thread of their own
         self._nodes = figures.study_groups(study, "accuracy")
         self._open = lru_cache(maxsize=KEPT)(lambda name: ProbedArm(study.children[name], images))
         self._is_shown = False  # whether a browser draws; until then, nothing is encoded for it
-        self.canvas = self._make_canvas()
-        self.widget = ipywidgets.VBox([self.canvas]).add_class("prior-lab")
+        super().__init__(self._make_canvas())
         self._show_answers()
-        self.canvas.observe(self._changed, ["group", "arm", *SETTINGS])
-        self.canvas.on_msg(self._asked)
 
     # ------------------------------------------------------------ what a user sets and reads
 
@@ -132,8 +119,7 @@ class ProbeExplorer:
 
     @budget.setter
     def budget(self, budget: int) -> None:
-        figures.require(budget, self.state.budgets, "budget")
-        self._set("budget", int(budget))
+        self._set("budget", budget)
 
     @property
     def taxonomy(self) -> str:
@@ -160,7 +146,7 @@ class ProbeExplorer:
 
     @paper.setter
     def paper(self, is_shown: bool) -> None:
-        self._set("paper", bool(is_shown))
+        self._set("paper", is_shown)
 
     @property
     def arm(self) -> str:
@@ -169,8 +155,7 @@ class ProbeExplorer:
 
     @arm.setter
     def arm(self, ordering: str) -> None:
-        figures.require(ordering, self.state.groups[self.group], "model", "group")
-        self.canvas.arm = ordering
+        self.canvas.arm = figures.require(ordering, self.state.groups[self.group], "model", "group")
 
     @property
     def group(self) -> str:
@@ -202,6 +187,11 @@ class ProbeExplorer:
         """Accuracies of the group's arms with their intervals, and the baselines, as `figures.accuracy_table` tells."""
         return figures.accuracy_table(self.study, self.group)
 
+    @property
+    def title(self) -> str:
+        """What is shown, as the heading of an exported page."""
+        return f"Probes of {self.arm}: {study_name(self.study)}, {self.group}"
+
     def summary(self) -> str:
         """The numbers on screen, as text; neighbours need the model, which is loaded if that is still to be done."""
         state, arm = self.state, self._arm
@@ -209,21 +199,26 @@ class ProbeExplorer:
             self._embedded()
         step = f"step {state.budgets.index(state.budget) + 1} of {len(state.budgets)}"
         lines = [
-            f"{self.study.attrs['name']}: {state.group}, budget {state.budget} of {state.budgets[-1]} tokens ({step})"
+            f"{study_name(self.study)}: {state.group}, budget {state.budget} of {state.budgets[-1]} tokens ({step})"
         ]
         lines += ["", f"accuracy of linear probes, level {state.taxonomy} [%] (mean and 95 % interval)"]
-        lines += telling.accuracy_text(self.study, state.group, state.taxonomy, state.budget, with_paper=state.paper)
-        lines += ["", f"{arm.whose}: {telling.confusion_text(self.images, arm, state.taxonomy, state.budget)}"]
-        return "\n".join([*lines, *telling.object_text(self.images, arm, state.selected, state.taxonomy, state.budget)])
+        lines += summary.accuracy_text(self.study, state.group, state.taxonomy, state.budget, with_paper=state.paper)
+        lines += [
+            "",
+            *wrapped(f"{arm.whose}: {summary.confusion_text(self.images, arm, state.taxonomy, state.budget)}"),
+        ]
+        return "\n".join([*lines, *summary.object_text(self.images, arm, state.selected, state.taxonomy, state.budget)])
 
     def __repr__(self) -> str:
         """What a notebook stores where the live widget was."""
         state = self.state
         chosen = f"{state.arm}, level {state.taxonomy}, {state.budget} of {state.budgets[-1]} tokens, {self.selected}"
-        return f"ProbeExplorer({self.study.attrs['name']}; {state.group}; {chosen})"
+        return f"ProbeExplorer({study_name(self.study)}; {state.group}; {chosen})"
 
-    def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
-        return {**self.widget._repr_mimebundle_(**options), "text/plain": repr(self)}
+    def picture(self) -> dict[str, str]:
+        """What a stored notebook shows where the live widget was: the accuracy curves; a map would take a model."""
+        figure = figures.accuracy_curves(self.study, self.state.taxonomy, self.state.group)
+        return {"image/svg+xml": figures.to_svg(figure)}
 
     # ------------------------------------------------------------ keeping browser and state in step
 
@@ -231,20 +226,13 @@ class ProbeExplorer:
     def _arm(self) -> ProbedArm:
         return self._open(self._nodes[self.state.group][self.state.arm].name)  # groups share arms
 
-    def _set(self, name: str, value: object) -> None:
-        """Set what is checked first, so that a wrong value leaves browser and state as they were."""
-        setattr(self.state, name, value)
-        setattr(self.canvas, name, value)
-
     def _make_canvas(self) -> ProbeCanvas:
         state = self.state
         return ProbeCanvas(
-            scene=telling.scene_for_browser(self.images, state.groups, state.budgets),
-            curves={group: telling.curves_for_browser(self.study, group) for group in state.groups},
+            scene=summary.scene_for_browser(self.images, state.groups, state.budgets),
+            curves={group: summary.curves_for_browser(self.study, group) for group in state.groups},
             owners=self.images.owners.astype("<i4").tobytes(),
-            group=state.group,
-            arm=state.arm,
-            **{name: getattr(state, name) for name in SETTINGS},
+            **{name: getattr(state, name) for name in self.settings},
         )
 
     def _embedded(self) -> ProbedArm:
@@ -253,29 +241,26 @@ class ProbeExplorer:
             arm = self._arm
             if not arm.is_embedded:
                 count = len(self.images.owners)
-                self.canvas.notice = f"Encoding {count:,} images with {arm.label}: this takes some seconds, once."
-                try:
+                with self._working(f"Encoding {count:,} images with {arm.label}: this takes some seconds, once."):
                     _ = arm.embedding
-                finally:
-                    self.canvas.notice = ""
             return arm
 
     def _show_answers(self) -> None:
-        """What the shown arm's probes say, which takes no model."""
+        """What the shown arm's probes predict, which takes no model."""
         arm, state = self._arm, self.state
         confusions = {
             level: [arm.confusion(level, budget).for_browser() for budget in state.budgets]
             for level in state.taxonomies
         }
         with self.canvas.hold_sync():
-            self.canvas.said = arm.said.astype("<i2").tobytes()
+            self.canvas.predicted = arm.predicted.astype("<i2").tobytes()
             self.canvas.answers = {"of": [state.group, state.arm], "whose": arm.whose, "confusions": confusions}
 
     def _show_map(self) -> None:
         """Where the shown arm's model puts the images, in one message; or why there is no map."""
         of = [self.state.group, self.state.arm]
         if not self._arm.has_model:
-            self.canvas.map = {"of": of, "missing": telling.no_model(self._arm)}
+            self.canvas.map = {"of": of, "missing": summary.no_model(self._arm)}
             return
         try:
             found = self._embedded().embedding
@@ -287,24 +272,35 @@ class ProbeExplorer:
             self.canvas.neighbours = found.neighbours.astype("<i4").tobytes()
             self.canvas.map = {"of": of, "missing": ""}
 
-    @reported
-    def _changed(self, change: Mapping[str, Any]) -> None:
+    def _exported(self) -> dict[str, Any]:
+        """Thumbnails and the map of the shown arm, where it has a model."""
+        self.canvas.sheet = self.canvas.sheet or self.images.sheet()
+        self._show_map()
+        return {}
+
+    def _change(self, name: str, value: Any) -> None:
         """Something else was chosen, in the browser or by an attribute of this object."""
-        if change["name"] in SETTINGS:
-            setattr(self.state, change["name"], change["new"])
+        if name not in ("group", "arm"):
+            setattr(self.state, name, value)
             return
         chosen = (self.canvas.group, self.canvas.arm)
         if chosen == (self.state.group, self.state.arm):  # both have changed, and this is the second
             return
-        self.state.group, self.state.arm = chosen
+        group = figures.require(chosen[0], self.state.groups, "group of arms")
+        arm = figures.require(chosen[1], self.state.groups[group], "model", "group")
+        self.state.group, self.state.arm = group, arm
         self._show_answers()
         if self._is_shown:
             self._show_map()
 
-    @reported
-    def _asked(self, _: object, request: Mapping[str, str], __: object) -> None:
-        """The browser has drawn the frame and waits for pictures and map."""
-        if request == {"action": "ready"}:
-            self._is_shown = True
-            self.canvas.sheet = self.canvas.sheet or self.images.sheet()
-            self._show_map()
+    def _answer(self, request: Mapping[str, Any]) -> None:
+        """The browser has drawn the frame and waits for pictures and map, or wants to see another arm."""
+        match request:
+            case {"action": "ready"}:
+                self._is_shown = True
+                self.canvas.sheet = self.canvas.sheet or self.images.sheet()
+                self._show_map()
+            case {"action": "group", "label": group}:
+                self.group = group
+            case {"action": "arm", "label": ordering}:
+                self.arm = ordering

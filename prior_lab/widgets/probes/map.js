@@ -1,11 +1,14 @@
 // The map of the test images: every object, or every frame, where its features lie at the budget. Another budget moves
-// all points at once, for they stay the same points.
+// all points at once, for they stay the same points. Colour and shape are those of the coarsest label.
 
 const MOVING_MS = 200;
 const REACH = 16; // pixels from the pointer to the middle of a point
 const MARGIN = 18;
 const DIM = 0.13;
+const STRETCH = 1.7; // of one axis over the other, at most
 
+const SHAPES = ["circle", "square", "diamond", "triangle-up", "cross", "triangle-down", "pentagon"];
+const APART = 1.15; // sides of a picture between the middles of two that are both drawn
 const SIZES = { objects: 5.5, frames: 2.6, pictures: 15 }; // radius, or half the side
 // Radius and width of the rings around what shares the selected object's label, the object itself, what is pointed at.
 const RINGS = {
@@ -15,9 +18,9 @@ const RINGS = {
 };
 
 class EmbeddingMap {
-  constructor({ objects, firsts, palette, taxonomies, owners, sheet, hover, choose }) {
-    Object.assign(this, { objects, firsts, palette, taxonomies, owners, sheet, hover, choose, view: "objects", places: null, shown: 0, over: -1, selected: 0, level: 0, label: null, stamps: new Map() });
-    this.canvas = make("canvas", { class: "pl-map", role: "img", "aria-label": "map of the test images" });
+  constructor({ objects, firsts, palette, owners, sheet, hover, choose, play }) {
+    Object.assign(this, { objects, firsts, palette, owners, sheet, hover, choose, play, view: "objects", places: null, shown: 0, over: -1, selected: 0, level: 0, label: null, stamps: new Map() });
+    this.canvas = make("canvas", { class: "pl-map", role: "application", tabindex: 0, "aria-label": "map of the test images; arrow keys go to the next object, space plays" });
     this.missing = make("div", { class: "pl-missing", role: "status" });
     this.node = make("div", { class: "pl-ground" }, this.canvas, this.missing);
     this.still = matchMedia("(prefers-reduced-motion: reduce)");
@@ -27,6 +30,33 @@ class EmbeddingMap {
       const found = this.at(event);
       if (found >= 0) this.choose(this.owner(found));
     });
+    this.canvas.addEventListener("keydown", (event) => this.walk(event));
+  }
+
+  // From the selected object to the next in the direction of an arrow; Home and End are the first and the last one.
+  walk(event) {
+    if (event.key === " ") return this.play(event);
+    const { length } = this.objects;
+    const ways = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+    const ends = { Home: 0, End: length - 1 };
+    if (!(event.key in ways) && !(event.key in ends)) return undefined;
+    event.preventDefault();
+    event.stopPropagation();
+    const found = event.key in ends ? ends[event.key] : this.places && this.next(ways[event.key]);
+    return found === undefined || found < 0 ? undefined : this.choose(found);
+  }
+
+  // The object that lies nearest in a direction: what lies aside counts twice.
+  next([right, down]) {
+    const [x, y] = this.xy(this.selected);
+    let [found, least] = [-1, Infinity];
+    this.objects.forEach((_, object) => {
+      const [dx, dy] = [this.xy(object)[0] - x, this.xy(object)[1] - y];
+      const along = right * dx + down * dy;
+      const distance = along + 2 * Math.abs(right * dy + down * dx);
+      if (object !== this.selected && along > 0.5 && distance < least) [found, least] = [object, distance];
+    });
+    return found;
   }
 
   // Points are the objects and then the images.
@@ -48,7 +78,8 @@ class EmbeddingMap {
     this.move(at);
   }
 
-  // Where the points of a budget lie on the canvas: as large as all of them have room.
+  // Where the points of a budget lie on the canvas: as large as all of them have room, and one axis wider than the other
+  // where that fills it.
   layout(at) {
     const places = this.budgets[at];
     const [start, stop] = this.span;
@@ -58,8 +89,9 @@ class EmbeddingMap {
       high[i % 2] = Math.max(high[i % 2], places[i]);
     }
     const room = [this.width, this.height];
-    const scale = Math.min(...room.map((side, axis) => (side - 2 * MARGIN) / Math.max(1e-6, high[axis] - low[axis])));
-    return places.map((value, i) => room[i % 2] / 2 + (i % 2 ? -scale : scale) * (value - (low[i % 2] + high[i % 2]) / 2));
+    const fill = room.map((side, axis) => (side - 2 * MARGIN) / Math.max(1e-6, high[axis] - low[axis]));
+    const scales = fill.map((scale) => Math.min(scale, STRETCH * Math.min(...fill)));
+    return places.map((value, i) => room[i % 2] / 2 + (i % 2 ? -scales[1] : scales[0]) * (value - (low[i % 2] + high[i % 2]) / 2));
   }
 
   move(at, isSudden = false) {
@@ -139,10 +171,11 @@ class EmbeddingMap {
   paint() {
     const context = this.canvas.getContext("2d");
     const style = getComputedStyle(this.node);
-    const theme = { ink: style.getPropertyValue("--pl-ink"), ground: style.getPropertyValue("--pl-ground"), font: style.fontFamily };
+    const theme = { ink: style.color, ground: style.backgroundColor, font: style.fontFamily };
     const scale = window.devicePixelRatio || 1;
     context.setTransform(scale, 0, 0, scale, 0, 0);
     context.clearRect(0, 0, this.width, this.height);
+    this.large = new Set(); // whose picture is drawn
     const [back, front] = this.sorted();
     context.globalAlpha = DIM;
     this.points(context, back, theme);
@@ -168,31 +201,54 @@ class EmbeddingMap {
   }
 
   points(context, points, { ground }) {
-    if (this.view === "pictures") return points.forEach((point) => this.picture(context, point));
+    if (this.view === "pictures") return this.pictures(context, points);
     const scale = window.devicePixelRatio || 1;
     context.save();
     context.resetTransform(); // whole pixels are copied much faster
     for (const point of points) {
       const [x, y] = this.xy(point);
-      const { dot, half } = this.stamp(this.colour(point), ground);
+      const { dot, half } = this.stamp(point, ground);
       context.drawImage(dot, Math.round(scale * x) - half, Math.round(scale * y) - half);
     }
     return context.restore();
   }
 
-  // A dot in a colour, drawn once and then copied: two thousand circles would take longer than a frame.
-  stamp(colour, ground) {
-    const key = [colour, ground, this.view].join();
+  // Pictures that would lie on others are left out, and a small mark tells where they are.
+  pictures(context, points) {
+    const drawn = [];
+    const room = APART * 2 * SIZES.pictures;
+    for (const point of points) {
+      const [x, y] = this.xy(point);
+      if (drawn.some(([u, v]) => Math.abs(u - x) < room && Math.abs(v - y) < room)) {
+        context.fillStyle = this.colour(point);
+        context.fill(new Path2D(marker(this.shape(point), x, y, 2.6)));
+      } else drawn.push([x, y, point]);
+    }
+    for (const [, , point] of drawn) {
+      this.large.add(point);
+      this.picture(context, point);
+    }
+  }
+
+  shape(point) {
+    const label = this.objects[this.owner(point)].labels[0];
+    return label < 0 ? "circle" : SHAPES[label % SHAPES.length];
+  }
+
+  // A mark in colour and shape, drawn once and then copied: two thousand of them would take longer than a frame.
+  stamp(point, ground) {
+    const [colour, shape] = [this.colour(point), this.view === "frames" ? "circle" : this.shape(point)];
+    const key = [colour, shape, ground, this.view].join();
     if (!this.stamps.has(key)) {
       const scale = window.devicePixelRatio || 1;
-      const half = Math.ceil(scale * (SIZES[this.view] + 1));
+      const half = Math.ceil(scale * (1.35 * SIZES[this.view] + 1));
       const dot = make("canvas", { width: 2 * half, height: 2 * half });
       const context = dot.getContext("2d");
       context.setTransform(scale, 0, 0, scale, half, half);
-      context.arc(0, 0, SIZES[this.view], 0, 2 * Math.PI);
+      const path = new Path2D(marker(shape, 0, 0, SIZES[this.view]));
       [context.fillStyle, context.strokeStyle, context.lineWidth] = [colour, ground, this.view === "frames" ? 0.6 : 1];
-      context.fill();
-      context.stroke();
+      context.fill(path);
+      context.stroke(path);
       this.stamps.set(key, { dot, half });
     }
     return this.stamps.get(key);
@@ -200,9 +256,10 @@ class EmbeddingMap {
 
   circle(context, point, radius) {
     const [x, y] = this.xy(point);
-    if (this.view === "pictures") return context.rect(x - radius, y - radius, 2 * radius, 2 * radius);
-    context.moveTo(x + radius, y);
-    return context.arc(x, y, radius, 0, 2 * Math.PI);
+    if (this.large.has(point)) return context.rect(x - radius, y - radius, 2 * radius, 2 * radius);
+    const size = this.view === "pictures" ? 6 : radius; // around a mark in place of a picture
+    context.moveTo(x + size, y);
+    return context.arc(x, y, size, 0, 2 * Math.PI);
   }
 
   picture(context, point) {

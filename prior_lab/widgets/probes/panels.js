@@ -2,9 +2,31 @@
 
 const NONE = "no label";
 
+// Thumbnails of all images on one sheet; nothing is drawn before it has come.
+class Sheet {
+  constructor({ side, columns }) {
+    Object.assign(this, { side, columns, bitmap: null });
+  }
+  async load(bytes) {
+    this.bitmap = await createImageBitmap(new Blob([bytes], { type: "image/jpeg" }));
+  }
+  draw(context, image, x, y, size) {
+    if (!this.bitmap) return;
+    const [column, line] = [image % this.columns, Math.floor(image / this.columns)];
+    context.drawImage(this.bitmap, column * this.side, line * this.side, this.side, this.side, x, y, size, size);
+  }
+  tile() {
+    return make("canvas", { class: "pl-tile", width: this.side, height: this.side, role: "img" });
+  }
+  put(tile, image, label) {
+    tile.setAttribute("aria-label", label);
+    this.draw(tile.getContext("2d"), image, 0, 0, this.side);
+  }
+}
+
 function mapLegend(labels, palette, enter) {
-  const entries = labels.map((label, i) => make("span", { onpointerenter: () => enter(i), onpointerleave: () => enter(null) },
-    make("i", { style: `background:${palette[i]}` }), label));
+  const mark = (i) => draw("svg", { viewBox: "-7 -7 14 14", "aria-hidden": "true" }, draw("path", { fill: palette[i], d: marker(SHAPES[i % SHAPES.length], 0, 0, 5) }));
+  const entries = labels.map((label, i) => make("span", { onpointerenter: () => enter(i), onpointerleave: () => enter(null) }, mark(i), label));
   return make("div", { class: "pl-labels" }, ...entries);
 }
 
@@ -46,25 +68,25 @@ class ObjectPanel {
     return this.taxonomies[level].labels[this.objects[object].labels[level]];
   }
 
-  // `said` are the labels that the probe gives the object's frames; `near` its neighbours, or null where there are none.
-  show({ selected, level, said, near, missing }) {
+  // `predicted` are the labels that the probe gives the object's frames; `near` its neighbours, or null where there are none.
+  show({ selected, level, predicted, near, missing }) {
     this.picker.show(String(selected));
     this.sheet.put(this.tile, this.firsts[selected], this.objects[selected].name);
-    this.tell(selected, level, said);
+    this.tell(selected, level, predicted);
     if (near) return this.neighbours(selected, level, near);
     this.heading.replaceChildren("Nearest objects");
     this.row.replaceChildren(make("p", { class: "pl-note" }, missing || "Once the images are encoded, the nearest objects stand here."));
   }
 
-  tell(selected, level, said) {
+  tell(selected, level, predicted) {
     const { name, labels } = this.taxonomies[level];
     const truth = this.objects[selected].labels[level];
     const counts = new Map();
-    for (const label of said) if (label >= 0) counts.set(label, (counts.get(label) ?? 0) + 1);
+    for (const label of predicted) if (label >= 0) counts.set(label, (counts.get(label) ?? 0) + 1);
     const rows = [...counts].sort((a, b) => b[1] - a[1]).slice(0, 3);
-    const kind = (label) => (truth < 0 ? "" : label === truth ? "pl-right" : "pl-wrong");
+    const kind = (label) => (truth < 0 ? "" : label === truth ? "pl-correct" : "pl-wrong");
     this.words.replaceChildren(make("div", {}, make("small", {}, name), make("b", {}, this.label(selected, level) ?? `no label of level ${name}`)),
-      make("div", {}, make("small", {}, `the probe says, of ${plural(said.length, "frame")}`),
+      make("div", {}, make("small", {}, `the probe predicts, for ${plural(predicted.length, "frame")}`),
         ...rows.map(([label, count]) => make("span", { class: kind(label) }, labels[label], make("em", {}, `${count}`)))));
   }
 
@@ -79,7 +101,7 @@ class ObjectPanel {
       const [tile, words] = node.children;
       const label = this.label(other, level);
       const known = truth !== undefined && label !== undefined;
-      node.className = `pl-neighbour ${known ? (alike(other) ? "pl-right" : "pl-wrong") : ""}`;
+      node.className = `pl-neighbour ${known ? (alike(other) ? "pl-correct" : "pl-wrong") : ""}`;
       node.title = this.objects[other].name;
       node.dataset.object = other;
       this.sheet.put(tile, this.firsts[other], `${this.objects[other].name}, ${label ?? NONE}`);
@@ -88,7 +110,7 @@ class ObjectPanel {
   }
 
   neighbour() {
-    return make("button", { ...QUIET, type: "button", onclick: ({ currentTarget }) => this.choose(+currentTarget.dataset.object) }, this.sheet.tile(), make("span"));
+    return make("button", { type: "button", onclick: ({ currentTarget }) => this.choose(+currentTarget.dataset.object) }, this.sheet.tile(), make("span"));
   }
 }
 
@@ -103,26 +125,26 @@ class ConfusionPanel {
 
   show(found, level, whose) {
     const { labels } = this.taxonomies[level];
-    const wrong = found.total - found.right;
-    this.heading.replaceChildren(`What the probe of ${whose} takes for what`);
-    const near = found.near ? `; ${found.near.toLocaleString("en-US")} of the ${wrong.toLocaleString("en-US")} others stay within the right ${this.taxonomies[0].name} label` : "";
-    this.note.replaceChildren(`${found.right.toLocaleString("en-US")} of ${plural(found.total, "frame")} right${near}.${found.matrix ? " Rows are labels, columns what the probe says." : ""}`);
+    const wrong = found.total - found.correct;
+    this.heading.replaceChildren(`Confusions of the probe of ${whose}`);
+    const near = found.near ? `; ${fixed(found.near, 0)} of the ${fixed(wrong, 0)} errors stay within the correct ${this.taxonomies[0].name} label` : "";
+    this.note.replaceChildren(`${fixed(found.correct, 0)} of ${plural(found.total, "frame")} correct${near}.${found.matrix ? " Rows are labels, columns predictions." : ""}`);
     this.body.replaceChildren(found.matrix ? this.matrix(found.matrix, labels) : this.list(found.rows, labels));
   }
 
   matrix(counts, labels) {
-    const cell = (count, sum, isRight) => make("td", { class: isRight ? "pl-right" : "pl-wrong", style: `--share:${sum ? Math.round((100 * count) / sum) : 0}%` }, count ? `${count}` : "");
+    const cell = (count, sum, isCorrect) => make("td", { class: isCorrect ? "pl-correct" : "pl-wrong", style: `--share:${sum ? Math.round((100 * count) / sum) : 0}%` }, count ? `${count}` : "");
     const rows = counts.map((row, truth) => {
       const sum = row.reduce((a, b) => a + b, 0);
-      return make("tr", {}, make("th", { scope: "row" }, labels[truth]), ...row.map((count, said) => cell(count, sum, truth === said)));
+      return make("tr", {}, make("th", { scope: "row" }, labels[truth]), ...row.map((count, predicted) => cell(count, sum, truth === predicted)));
     });
     return make("table", { class: "pl-matrix" }, make("tr", {}, make("td"), ...labels.map((label) => make("th", { scope: "col" }, make("span", {}, label)))), ...rows);
   }
 
   list(rows, labels) {
     const most = Math.max(1, ...rows.map((row) => row[2]));
-    return make("ul", { class: "pl-taken" }, ...rows.map(([truth, said, count, of]) =>
-      make("li", { title: `${count} of ${of} frames of ${labels[truth]} are taken for ${labels[said]}` },
-        make("span", {}, labels[truth], make("i", {}, " → "), labels[said]), make("b", { style: `--part:${(100 * count) / most}%` }, `${count}`), make("small", {}, `of ${of}`))));
+    return make("ul", { class: "pl-taken" }, ...rows.map(([truth, predicted, count, of]) =>
+      make("li", { title: `${count} of ${of} frames of ${labels[truth]} are predicted as ${labels[predicted]}` },
+        make("span", {}, labels[truth], make("i", {}, " → "), labels[predicted]), make("b", { style: `--part:${(100 * count) / most}%` }, `${count}`), make("small", {}, `of ${of}`))));
   }
 }

@@ -1,13 +1,13 @@
-// The explorer: what was chosen, and the parts that show it.
+// The probe explorer: what was chosen, and the parts that show it. All budgets and label levels are here, so sliding and
+// switching need no kernel; it is asked once for the map of an arm, whose model it loads.
 
-const AXES = "The two principal axes of the objects’ features, turned onto those of the budget before.";
+const AXES = "The two principal axes of the objects’ features, turned onto those of the budget before and scaled to fill the frame.";
+const PAPER_NOTE = "Hollow and dotted: table 4 of the paper. Other data (MVImgNet 2), other labels, a larger model: compare how curves bend, not how high they lie.";
 const VIEWS = [["objects", "Objects"], ["pictures", "Pictures"], ["frames", "Frames"]];
 
-// A buffer as numbers, or none before it has come.
-const numbers = (Kind, view) => (view?.byteLength ? new Kind(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength)) : new Kind(0));
-
 function render({ model, el }) {
-  const get = (name) => model.get(name);
+  const frame = new Frame(model, el, "pl-probes");
+  const get = (name) => frame.get(name);
   const scene = get("scene");
   const { budgets, taxonomies, objects } = scene;
   const owners = numbers(Int32Array, get("owners"));
@@ -16,47 +16,40 @@ function render({ model, el }) {
   const at = () => budgets.indexOf(get("budget"));
   const level = () => taxonomies.findIndex(({ name }) => name === get("taxonomy"));
   const isOf = (what) => String(what.of) === String([get("group"), get("arm")]);
-  let [said, neighbours] = [new Int16Array(0), new Int32Array(0)];
+  let [predicted, neighbours] = [numbers(Int16Array, get("predicted")), new Int32Array(0)];
 
-  const put = (values) => {
-    Object.entries(values).forEach(([name, value]) => model.set(name, value));
-    model.save_changes();
-  };
-  const choose = (i) => put({ budget: budgets[i] });
-  const select = (object) => put({ selected: object });
-
+  const select = (object) => frame.put({ selected: object });
+  const slider = new BudgetSlider({ budgets, choose: (budget) => frame.put({ budget }) });
   const sheet = new Sheet(scene.sheet);
   const card = new HoverCard(sheet, taxonomies);
   const hover = (point, place) => (place ? card.show(objects[map.owner(point)], map.image(point), place, map.width) : card.hide());
-  const map = new EmbeddingMap({ ...scene, owners, sheet, hover, choose: select });
-  const curves = new Curves(budgets, choose, (paper) => put({ paper }));
+  const map = new EmbeddingMap({ ...scene, owners, sheet, hover, choose: select, play: (event) => slider.listen(event) });
+  const curves = new Curves({ slider, label: "probe accuracy against budget" });
   const panel = new ObjectPanel(scene, sheet, select);
   const confusion = new ConfusionPanel(taxonomies);
-  const slider = budgetSlider(budgets, choose);
-  const group = chooser("token kind", (value) => {
-    const arms = scene.groups[value];
-    put({ group: value, arm: arms.includes(get("arm")) ? get("arm") : arms[0] });
-  });
-  const arm = chooser("ordering", (value) => put({ arm: value }));
-  const taxonomy = segmented("labels", taxonomies.map(({ name }) => [name, name]), (value) => put({ taxonomy: value }));
-  const view = segmented("what the map shows", VIEWS, (value) => put({ view: value }));
-  const title = make("div", { class: "pl-heading" });
-  const notice = make("div", { class: "pl-notice", role: "status" });
-  const problem = make("div", { class: "pl-problem", role: "alert" });
+  const group = chooser("token kind", (label) => frame.ask({ action: "group", label }));
+  const arm = chooser("ordering", (label) => frame.ask({ action: "arm", label }));
+  const taxonomy = segmented("labels", taxonomies.map(({ name }) => [name, name]), (value) => frame.put({ taxonomy: value }));
+  const view = segmented("what the map shows", VIEWS, (value) => frame.put({ view: value }));
+  const [heading, title] = [make("div", { class: "pl-heading" }), make("div", { class: "pl-heading" })];
+  const box = make("input", { type: "checkbox", onchange: () => frame.put({ paper: box.checked }) });
+  const paper = make("label", { class: "pl-switch" }, box, "paper’s numbers");
+  const paperNote = make("p", { class: "pl-note" }, PAPER_NOTE);
 
   group.fill(Object.keys(scene.groups).map((name) => [name, name]));
-  map.node.append(card.node, notice);
-  const several = Object.keys(scene.groups).length > 1 ? [make("label", { class: "pl-group" }, "Tokens", group.node)] : [];
-  const root = make("div", { class: "pl-explorer pl-probes" },
-    make("div", { class: "pl-bar" },
-      make("div", { class: "pl-chooser" }, ...several, make("label", { class: "pl-group" }, "Ordering", arm.node)),
-      make("div", { class: "pl-group" }, "Labels", taxonomy.node)),
-    slider.node, problem,
-    make("div", { class: "pl-two" }, curves.node,
+  map.node.append(card.node, frame.notice);
+  const several = Object.keys(scene.groups).length > 1 ? [named("Tokens", group)] : [];
+  const choosers = make("div", { class: "pl-chooser" }, ...several, named("Ordering", arm));
+  frame.needing.push(choosers);
+  frame.onLost = () => showArm();
+  frame.fill(
+    make("div", { class: "pl-bar" }, ...(frame.title ? [] : [choosers]), make("div", { class: "pl-group" }, "Labels", taxonomy.node)),
+    slider.node, frame.problem,
+    make("div", { class: "pl-two" },
+      make("section", { class: "pl-accuracies" }, make("div", { class: "pl-bar" }, heading, paper), curves.node, paperNote),
       make("section", { class: "pl-map-of" }, make("div", { class: "pl-bar" }, title, view.node), map.node,
         mapLegend(taxonomies[0].labels, scene.palette, (label) => map.set({ label })), make("p", { class: "pl-note" }, AXES))),
     panel.node, confusion.node);
-  el.append(root);
 
   function showArm() {
     arm.fill(scene.groups[get("group")].map((label) => [label, label]));
@@ -68,13 +61,25 @@ function render({ model, el }) {
 
   function showLevel() {
     taxonomy.show(get("taxonomy"));
-    curves.show({ curves: get("curves")[get("group")], level: level(), taxonomy: get("taxonomy"), arm: get("arm"), paper: get("paper") });
+    showCurves();
     map.set({ level: level() });
     showNumbers();
   }
 
+  function showCurves() {
+    const [found, here] = [get("curves")[get("group")], level()];
+    const isPrinted = found.arms.some((one) => one.paper?.[here].some((value) => value !== null));
+    const arms = found.arms.map((one) => ({ ...one, value: one.accuracy[here], low: one.low[here], high: one.high[here],
+      printed: get("paper") && isPrinted ? one.paper?.[here] : undefined }));
+    curves.show({ arms, baselines: found.baselines.map((one) => ({ ...one, value: one.accuracy[here] })), decimals: 1, unit: "%", shown: get("arm") });
+    heading.textContent = `Probe accuracy, ${get("taxonomy")}`;
+    paper.hidden = !isPrinted;
+    box.checked = get("paper");
+    paperNote.hidden = !(get("paper") && isPrinted);
+  }
+
   function showBudget() {
-    slider.show(at());
+    slider.show(get("budget"));
     curves.move(at());
     map.move(at());
     showNumbers();
@@ -88,14 +93,14 @@ function render({ model, el }) {
     const start = (at() * objects.length + selected) * count;
     const near = isOf(found) && !found.missing && count ? [...neighbours.subarray(start, start + count)] : null;
     const first = (level() * budgets.length + at()) * owners.length;
-    const labels = isOf(answers) ? frames[selected].map((image) => said[first + image]) : [];
-    panel.show({ selected, level: level(), said: labels, near, missing: isOf(found) ? found.missing : "" });
+    const labels = isOf(answers) ? frames[selected].map((image) => predicted[first + image]) : [];
+    panel.show({ selected, level: level(), predicted: labels, near, missing: isOf(found) ? found.missing : "" });
     if (isOf(answers)) confusion.show(answers.confusions[get("taxonomy")][at()], level(), answers.whose);
-    root.dataset.shown = [get("group"), get("arm"), get("taxonomy"), get("budget"), selected].join("|");
+    frame.root.dataset.shown = [get("group"), get("arm"), get("taxonomy"), get("budget"), selected].join("|");
   }
 
   function showAnswers() {
-    said = numbers(Int16Array, get("said"));
+    predicted = numbers(Int16Array, get("predicted"));
     showNumbers();
   }
 
@@ -128,25 +133,20 @@ function render({ model, el }) {
     view.show(get("view"));
     map.set({ view: get("view") });
   };
-  const showNotice = () => (notice.textContent = get("notice"));
-  const showProblem = () => (problem.textContent = get("problem"));
-  const listeners = [
-    ["change:group", showArm], ["change:arm", showArm], ["change:taxonomy", showLevel], ["change:paper", showLevel], ["change:budget", showBudget],
-    ["change:selected", showSelected], ["change:view", showView], ["change:answers", showAnswers], ["change:map", showMap],
-    ["change:sheet", showSheet], ["change:notice", showNotice], ["change:problem", showProblem],
-  ];
-  listeners.forEach(([event, listener]) => model.on(event, listener));
-  const room = new ResizeObserver(() => {
-    curves.resize(curves.node.clientWidth);
+  const events = {
+    group: showArm, arm: showArm, taxonomy: showLevel, paper: showCurves, budget: showBudget, selected: showSelected, view: showView,
+    answers: showAnswers, map: showMap, sheet: showSheet,
+  };
+  Object.entries(events).forEach(([name, show]) => frame.on(`change:${name}`, show));
+  frame.fitting(() => {
+    curves.resize();
     map.resize(map.node.clientWidth);
   });
-  room.observe(root);
-  said = numbers(Int16Array, get("said"));
-  [showSheet, showSelected, showView, showArm, showBudget, showNotice, showProblem].forEach((show) => show());
-  if (!get("map").of) model.send({ action: "ready" });
+  [showSheet, showSelected, showView, showArm, showBudget].forEach((show) => show());
+  if (!get("map").of) frame.ask({ action: "ready" });
   return () => {
-    room.disconnect();
-    listeners.forEach(([event, listener]) => model.off(event, listener));
+    slider.stop();
+    frame.close();
   };
 }
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from prior_lab.checks import described, whole_number
+from prior_lab.errors import InputError
 from prior_lab.figures import require
 
 View = Literal["objects", "pictures", "frames"]
@@ -16,10 +18,11 @@ class ProbeState:
     ----------
     groups : the arms of each group.
     taxonomies, budgets : what there is.
+    objects : how many there are.
     group, arm : the arm that is shown; arms go by their ordering.
     taxonomy : label level.
     budget : tokens in the prefix.
-    selected : number of the object whose neighbours are shown; `ProbedImages` knows which there are.
+    selected : number of the object whose neighbours are shown.
     view : what the map is made of.
     paper : whether the paper's numbers stand beside.
     """
@@ -27,6 +30,7 @@ class ProbeState:
     groups: dict[str, tuple[str, ...]]
     taxonomies: tuple[str, ...]
     budgets: tuple[int, ...]
+    objects: int
     group: str
     arm: str
     taxonomy: str
@@ -39,18 +43,27 @@ class ProbeState:
         """Check before setting."""
         match name:
             case "group":
-                require(value, self.groups, "group of arms")
+                value = require(value, self.groups, "group of arms")
             case "arm":
-                require(value, self.groups[self.group], "model", "group")
+                value = require(value, self.groups[self.group], "model", "group")
             case "taxonomy":
-                require(value, self.taxonomies, "label level")
+                value = require(value, self.taxonomies, "label level")
             case "budget":
-                require(value, self.budgets, "budget")
+                value = require(value, self.budgets, "budget")
             case "view":
-                require(value, get_args(View), "view", "explorer")
+                value = require(value, get_args(View), "view", "explorer")
+            case "selected":
+                value = whole_number("the number of an object", value)
+                if not 0 <= value < self.objects:
+                    raise InputError(
+                        f"There is no object {value}; these images show the objects 0 to {self.objects - 1}."
+                    )
+            case "paper":
+                if not isinstance(value, bool):
+                    raise InputError(f"paper is {described(value)}; True or False was expected.")
         super().__setattr__(name, value)
 
     def arm_in(self, group: str) -> str:
         """The arm to show in a group: of the same ordering as now, if there is one."""
-        require(group, self.groups, "group of arms")
+        group = require(group, self.groups, "group of arms")
         return self.arm if self.arm in self.groups[group] else self.groups[group][0]

@@ -1,5 +1,6 @@
 """The explorer without a browser: its traits are what the browser would draw."""
 
+import base64
 import io
 import json
 import re
@@ -17,8 +18,13 @@ from prior_lab.widgets import explore
 
 
 def cursor(explorer):
-    """Budget at which the cursor of the curves stands."""
+    """Budget at which the cursor of the figure stands."""
     return explorer.figure.layout.shapes[0].x0
+
+
+def asked(explorer, **request):
+    """As the browser asks."""
+    explorer._asked(None, request, [])
 
 
 def trace(explorer, role):
@@ -84,11 +90,11 @@ def test_other_images_are_asked_for_by_message(explorer):
     first = explorer.images
     for request in ({"action": "next"}, {"action": "shuffle"}, {"action": "choose", "label": "class: Armchair"}):
         before = explorer.canvas.pixels
-        explorer.canvas._handle_custom_msg(request, [])
+        asked(explorer, **request)
         assert explorer.canvas.pixels != before
     assert all(caption.startswith("armchair") for caption in explorer.canvas.page["captions"])
     explorer.choose("all")
-    explorer.canvas._handle_custom_msg({"action": "shuffle"}, [])
+    asked(explorer, action="shuffle")
     assert explorer.images != first
     explorer.images = first
     assert explorer.images == first
@@ -98,9 +104,9 @@ def test_what_goes_wrong_in_a_callback_is_shown_and_raised(explorer, monkeypatch
     def broken(*_):
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr(figures, "move_cursor", broken)
+    monkeypatch.setattr(explorer.gallery, "page", broken)
     with pytest.raises(RuntimeError):
-        explorer.canvas.budget = 63
+        asked(explorer, action="next")
     assert explorer.canvas.problem == "RuntimeError: out of memory"
     monkeypatch.undo()
     explorer.canvas.budget = 7
@@ -109,7 +115,7 @@ def test_what_goes_wrong_in_a_callback_is_shown_and_raised(explorer, monkeypatch
 
 def test_an_unknown_label_asked_for_in_the_browser_shows_its_sentence(explorer):
     with pytest.raises(InputError):
-        explorer._asked(None, {"action": "choose", "label": "class: Spoon"}, [])
+        asked(explorer, action="choose", label="class: Spoon")
     assert explorer.canvas.problem.startswith("class: Spoon is not a label of this data set")
 
 
@@ -127,6 +133,8 @@ def test_summary_tells_shown_images_and_study_and_is_the_same_every_time(explore
 def test_it_shows_itself_and_leaves_words_for_a_stored_notebook(explorer):
     bundle = explorer._repr_mimebundle_()
     assert bundle["application/vnd.jupyter.widget-view+json"]["model_id"] == explorer.widget.model_id
+    picture = Image.open(io.BytesIO(base64.b64decode(bundle["image/png"])))
+    assert picture.getpixel((0, 0))[3] == 0  # it suits light and dark pages
     assert bundle["text/plain"] == "BudgetExplorer(specimen; PRIOR, MBOP-ITD, MBOP-TD; budget 15 of 127)"
 
 
@@ -134,13 +142,13 @@ def test_a_study_of_several_token_kinds_shows_one_at_a_time(two_kinds):
     explorer = explore(two_kinds, count=4)
     assert explorer.canvas.groups == ["Gaussian", "Gaussian, PRIOR taken apart", "EMA-VQ"]
     explorer.budget, explorer.images = 31, (2, 5)
-    before = explorer.canvas
-    explorer._asked(None, {"action": "group", "label": "EMA-VQ"}, [])
+    asked(explorer, action="group", label="EMA-VQ")
     assert explorer.group == "EMA-VQ"
     assert list(explorer.gallery.arms) == ["PRIOR"]
     assert (explorer.budget, explorer.images) == (31, (2, 5))
-    assert explorer.widget.children == (explorer.canvas, explorer.figure)
-    assert before.comm is None
+    assert [arm["label"] for arm in explorer.canvas.arms] == ["PRIOR"]
+    assert [curve["label"] for curve in explorer.canvas.curves["SSIM"]] == ["PRIOR"]
+    assert explorer.canvas.group == "EMA-VQ"
     assert "EMA-VQ: PRIOR; budget 31" in repr(explorer)
     assert "EMA-VQ" in explorer.summary()
     explorer.group = "Gaussian, PRIOR taken apart"
@@ -167,13 +175,40 @@ def test_a_study_without_models_says_what_to_do(study, bundled):
         explore(bare)
 
 
-def test_the_curves_reach_the_browser_whole_in_one_message(explorer):
-    state = explorer.figure.get_state()
-    assert [trace["meta"] for trace in state["_widget_data"]][-1] == "cursor"
-    assert state["_widget_layout"]["showlegend"] is False  # the legend with the values is above the curves
-    assert state["_widget_layout"]["shapes"][0]["x0"] == 15
-    assert state["_dom_classes"] == ("prior-lab-curves",)
-    assert explorer.figure.comm is not None
+def test_the_browser_has_the_curves_with_their_intervals(explorer, study):
+    table = figures.curve_table(study)
+    curves = {curve["label"]: curve for curve in explorer.canvas.curves["PSNR"]}
+    for label in table.ordering.values:
+        arm = table.sel(ordering=label, metric="PSNR")
+        assert np.allclose(curves[label]["value"], arm.quality)
+        for bound in ("low", "high"):
+            assert np.allclose(curves[label][bound], arm.interval.sel(bound=bound))
+    assert curves["MBOP-TD"]["symbol"] == "diamond"
+
+
+def test_while_people_look_at_a_page_the_next_one_is_made(explorer, monkeypatch):
+    asked(explorer, action="prepare")
+    shown = explorer.canvas.page
+    monkeypatch.setattr(specimen.BlurModel, "encode", lambda *_: pytest.fail("it is made again"))
+    asked(explorer, action="next")
+    assert explorer.canvas.page["position"] == "5 to 8 of 20"
+    assert shown["position"] == "1 to 4 of 20"
+
+
+@pytest.mark.parametrize(("choose", "columns"), [("all", 4), ("class: Potted plant", 3)])
+def test_the_grid_has_as_many_places_as_a_page_has_images(explorer, choose, columns):
+    explorer.choose(choose)
+    asked(explorer, action="previous")
+    assert explorer.canvas.page["columns"] == columns
+    assert len(explorer.canvas.page["captions"]) <= columns
+
+
+def test_a_question_is_heard_at_once_and_answered_at_the_end(explorer, monkeypatch):
+    sent = []
+    monkeypatch.setattr(explorer.canvas, "send", lambda message: sent.append(message))
+    monkeypatch.setattr(type(explorer), "_show_page", lambda _: sent.append("shown"))
+    asked(explorer, action="next")
+    assert sent == [{"heard": True}, "shown", {"answered": True}]
 
 
 def test_strip_is_a_png_of_some_images(explorer):
@@ -238,15 +273,28 @@ def test_export_holds_everything_and_asks_for_nothing(explorer, tmp_path):
     path = explorer.to_html(tmp_path / "new" / "explorer.html")
     text = path.read_text("utf-8")
     assert [file.name for file in path.parent.iterdir()] == ["explorer.html"]
-    assert "{{" not in text.split("<script>")[0]
-    own = re.sub(r"<script>.*?</script>", "", text, count=1, flags=re.DOTALL)  # without plotly's code
-    assert not re.search(r"""(src|href)=["']|https?://""", own.replace("http://www.w3.org/2000/svg", ""))
-    parts = dict(re.findall(r'<script type="application/json" id="(\w+)">(.*?)</script>', own, re.DOTALL))
-    state, curves = json.loads(parts["state"]), json.loads(parts["figures"])
+    assert "{{" not in text
+    assert not re.search(r"""(src|href)=["']|https?://""", text.replace("http://www.w3.org/2000/svg", ""))
+    state = json.loads(re.search(r'<script type="application/json" id="state">(.*?)</script>', text, re.DOTALL)[1])
     assert state["budget"] == 63
+    assert state["title"] == "Token budgets: specimen, Gaussian"
+    assert "<title>Token budgets: specimen, Gaussian</title>" in text
     assert state["page"]["captions"] == explorer.canvas.page["captions"]
-    assert list(curves) == ["L1", "L2", "PSNR", "SSIM"]
-    assert curves["SSIM"]["31"]["layout"]["shapes"][0]["x0"] == 31
+    assert base64.b64decode(state["pixels"]["base64"]) == explorer.canvas.pixels
+    assert list(state["curves"]) == ["SSIM", "PSNR", "L1", "L2"]
+
+
+@pytest.mark.parametrize(
+    "name", ["<!--<script>", "{{state}}", "{{esm}} {{css}}", "half \ud83d a character", "</script>"]
+)
+def test_no_name_breaks_the_exported_page(explorer, tmp_path, name):
+    explorer.name = name
+    explorer.canvas.page = {**explorer.canvas.page, "captions": [name] * 4}
+    text = explorer.to_html(tmp_path / "explorer.html").read_text("utf-8")
+    block = re.search(r'<script type="application/json" id="state">(.*?)</script>', text, re.DOTALL)[1]
+    assert "<" not in block
+    assert json.loads(block)["page"]["captions"] == [name] * 4
+    assert text.count("<script") == 2
 
 
 def test_a_failed_export_leaves_the_older_file_whole(explorer, tmp_path, monkeypatch):
@@ -257,13 +305,8 @@ def test_a_failed_export_leaves_the_older_file_whole(explorer, tmp_path, monkeyp
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("pathlib.Path.write_text", full)
-    with pytest.raises(InputError, match=r"explorer\.html' could not be written: No space left on device\."):
+    with pytest.raises(InputError, match=r"explorer\.html' cannot be written \(No space left on device\)"):
         explorer.to_html(path)
     monkeypatch.undo()
     assert path.read_text() == "older"
     assert list(tmp_path.iterdir()) == [path]
-
-
-def test_export_to_a_folder_is_refused(explorer, tmp_path):
-    with pytest.raises(InputError, match="could not be written"):
-        explorer.to_html(tmp_path)

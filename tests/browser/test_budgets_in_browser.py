@@ -1,31 +1,19 @@
 """The main job, done as a person does it: open the notebook, run all, slide."""
 
 import statistics
-from pathlib import Path
 
 import pytest
-
-import prior_lab
+from looks import problems_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 STEPS = ["Home", *["ArrowRight"] * 6, *["ArrowLeft"] * 6, *["ArrowRight"] * 6, *["ArrowLeft"] * 6]
-CUT_OFF = """() => {
-    const room = document.querySelector(".prior-lab").getBoundingClientRect();
-    const outside = [...document.querySelectorAll(".prior-lab *")].filter((node) => {
-        const box = node.getBoundingClientRect();
-        return box.width > 0 && !node.closest("svg") && (box.left < room.left - 1 || box.right > room.right + 1);
-    });
-    const scroller = document.querySelector(".jp-NotebookPanel-notebook .jp-WindowedPanel-outer");
-    const bars = [document.documentElement, scroller].filter((node) => node && node.scrollWidth > node.clientWidth);
-    return [...outside, ...bars].map((node) => `${node.tagName} ${node.className}`);
-}"""
 
 
 def test_explorer_shows_soon_after_run_all(explored):
     found = f"explorer shown {explored.seconds:.1f} s after run all; load per core before: {explored.load:.1f}"
     print(found)
-    assert explored.seconds < 15, found
+    assert explored.seconds < 15 * max(1.0, explored.load), found
 
 
 def test_keys_change_pictures_and_cursor_at_once(explored):
@@ -83,44 +71,64 @@ def test_other_images_come_from_the_kernel(explored):
     before = page.evaluate("() => latency.seen().pixels")
     page.get_by_role("button", name="next images").click()
     page.wait_for_function("before => latency.seen().pixels !== before", arg=before, timeout=20_000)
-    assert page.locator(".pl-problem").inner_text() == ""
+    assert page.locator(".pl-problem:not(:empty)").count() == 0
 
 
-@pytest.mark.parametrize("width", [1280, 800])
-def test_nothing_is_cut_off(explored, screenshots, width):
+def test_the_last_page_and_a_label_of_few_images_keep_their_rows(explored, screenshots):
     page = explored.page
-    page.set_viewport_size({"width": width, "height": 1400})
-    page.wait_for_timeout(1500)
-    page.locator(".pl-bar").first.scroll_into_view_if_needed()
-    page.screenshot(path=screenshots / f"notebook-{width}.png")
-    page.locator(".prior-lab").screenshot(path=screenshots / f"explorer-{width}.png")
-    assert page.evaluate(CUT_OFF) == []
-    area, plot = (page.locator(name).first.bounding_box() for name in (".prior-lab", ".prior-lab-curves .main-svg"))
-    assert 0.95 * area["width"] < plot["width"] <= area["width"]
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.get_by_label("which images").select_option("all")
+    page.wait_for_function("() => document.querySelector('.pl-position').innerText.startsWith('1 to 6')")
+    page.get_by_role("button", name="previous images").click()
+    page.wait_for_function("() => document.querySelector('.pl-position').innerText === '127 to 130 of 130'")
+    assert page.locator(".pl-caption").count() == 4
+    assert problems_of(page) == []
+    page.locator(".prior-lab").screenshot(path=screenshots / "budgets-last-page.png")
+    page.get_by_role("button", name="next images").click()
+    page.wait_for_function("() => document.querySelector('.pl-position').innerText.startsWith('1 to 6')")
+
+
+@pytest.mark.parametrize("theme", ["Light", "Dark"])
+@pytest.mark.parametrize("width", [1280, 800])
+def test_all_is_on_one_screen_and_nothing_is_cut_off(explored, screenshots, width, theme):
+    page = explored.page
+    page.set_viewport_size({"width": width, "height": 900})
+    explored.notebook.use_theme(f"JupyterLab {theme}")
+    page.wait_for_timeout(700)
+    page.evaluate("() => document.querySelector('.prior-lab').scrollIntoView({ block: 'start' })")
+    page.wait_for_timeout(300)
+    page.screenshot(path=screenshots / f"budgets-{width}-{theme}.png")
+    assert problems_of(page) == []
+    slider, values = (page.locator(name).bounding_box() for name in (".pl-range", ".pl-values"))
+    if width == 1280:
+        assert 0 <= slider["y"] < values["y"] + values["height"] <= 900
+
+
+def test_the_slider_stays_in_sight(explored):
+    page = explored.page
+    page.set_viewport_size({"width": 800, "height": 500})
+    page.evaluate("() => document.querySelector('.pl-values').scrollIntoView({ block: 'end' })")
+    page.wait_for_timeout(500)
+    assert page.locator(".pl-tile").first.bounding_box()["y"] < 0, "the window is too large for this test"
+    slider = page.locator(".pl-range").bounding_box()
+    assert 0 <= slider["y"] < 500
+
+
+def test_after_a_restart_the_budget_moves_all_and_the_rest_says_what_to_do(explored, screenshots):
+    page = explored.page
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.evaluate("() => document.querySelector('.prior-lab').scrollIntoView({ block: 'start' })")
+    explored.notebook.restart_kernel()
+    page.get_by_text("The kernel was restarted; run this cell again.").wait_for(timeout=20_000)
+    page.locator(".pl-range").focus()
+    page.keyboard.press("Home")
+    before = page.evaluate("() => latency.seen()")
+    page.keyboard.press("End")
+    now = page.evaluate("() => latency.seen()")
+    assert all(now[part] != before[part] for part in now)
+    assert page.locator(".pl-pager").evaluate("node => Boolean(node.closest('[inert]'))")
+    page.locator(".prior-lab").screenshot(path=screenshots / "budgets-restarted.png")
 
 
 def test_no_script_failed(explored):
     assert explored.problems == []
-
-
-def test_export_works_without_kernel_and_network(chromium, tmp_path, screenshots):
-    explorer = prior_lab.explore(prior_lab.load_study("household-reconstruction"))
-    path = explorer.to_html(tmp_path / "explorer.html")
-    context = chromium.new_context(offline=True, viewport={"width": 1100, "height": 1200})
-    page = context.new_page()
-    problems: list[str] = []
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("request", lambda request: request.url.startswith(("file:", "data:")) or problems.append(request.url))
-    page.goto(path.as_uri())
-    page.wait_for_selector("[data-painted]")
-    page.evaluate((Path(__file__).parent / "latency.js").read_text("utf-8"))
-    page.screenshot(path=screenshots / "export.png")
-    page.locator(".pl-range").focus()
-    seen = [page.evaluate("() => latency.seen()")]
-    for key in ("Home", "ArrowRight", "End"):
-        page.keyboard.press(key)
-        page.wait_for_timeout(300)
-        seen.append(page.evaluate("() => latency.seen()"))
-    assert len({state["pixels"] for state in seen}) == len({state["cursor"] for state in seen}) == len(seen)
-    assert problems == []
-    context.close()

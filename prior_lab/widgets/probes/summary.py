@@ -1,4 +1,4 @@
-"""What the probe explorer tells in numbers: for the browser, and as text."""
+"""The numbers of the probe explorer: for the browser, and as text."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,10 +7,11 @@ import numpy as np
 import xarray as xr
 
 from prior_lab import paper
-from prior_lab.figures import SYMBOLS, accuracy_table, colour_of
+from prior_lab.figures import accuracy_table, colour_of, symbol_of
 from prior_lab.widgets.probes.arms import ProbedArm
 from prior_lab.widgets.probes.canvas import label_palette
 from prior_lab.widgets.probes.images import SIDE, ProbedImages
+from prior_lab.widgets.words import wrapped
 
 LISTED = 3  # confusions in the summary
 
@@ -42,7 +43,7 @@ def curves_for_browser(study: xr.DataTree, group: str) -> dict[str, Any]:
         row = {
             "label": label,
             "colour": colour_of(label, position),
-            "symbol": SYMBOLS.get(label, "circle"),
+            "symbol": symbol_of(label),
             "accuracy": _percent(arm.accuracy),
             "low": _percent(arm.interval.sel(bound="low")),
             "high": _percent(arm.interval.sel(bound="high")),
@@ -85,27 +86,26 @@ def accuracy_text(study: xr.DataTree, group: str, taxonomy: str, budget: int, *,
 
 
 def object_text(images: ProbedImages, arm: ProbedArm, thing: int, taxonomy: str, budget: int) -> list[str]:
-    """An object, what the probe says of it, and its neighbours."""
+    """An object, what the probe predicts for it, and its neighbours."""
     label, name = images.label(thing, taxonomy), images.names[thing]
-    told = [f"{said} {count}" for said, count in arm.answers(thing, taxonomy, budget)]
+    predicted = [f"{other} {count}" for other, count in arm.predictions(thing, taxonomy, budget)]
     frames = len(images.frames(thing))
-    lines = [
-        f"{name} ({label or f'no label of level {taxonomy}'}): the probe says {', '.join(told)} of {frames} frames"
-    ]
+    known = label or f"no label of level {taxonomy}"
+    lines = wrapped(f"{name} ({known}): the probe predicts {', '.join(predicted)} for {frames} frames")
     if not arm.has_model:
-        return [*lines, no_model(arm)]
+        return [*lines, *wrapped(no_model(arm))]
     near = arm.embedding.neighbours[arm.budgets.index(budget), thing]
     labels = [images.label(int(other), taxonomy) for other in near]
     listed = [f"{images.names[other]} ({other_label or '–'})" for other, other_label in zip(near, labels, strict=True)]
     shared = f"; {sum(other == label for other in labels)} of {len(near)} share its label" if label else ""
-    return [*lines, f"nearest: {', '.join(listed)}{shared}"]
+    return [*lines, *wrapped(f"nearest: {', '.join(listed)}{shared}")]
 
 
 def confusion_text(images: ProbedImages, arm: ProbedArm, taxonomy: str, budget: int) -> str:
-    """Images that are told right, and the most frequent confusions."""
+    """Images that are classified correctly, and the most frequent confusions."""
     found, names = arm.confusion(taxonomy, budget), images.label_names[images.taxonomies.index(taxonomy)]
-    rows = [f"{names[truth]} → {names[said]} {count}" for truth, said, count in found.rows(LISTED)]
-    text = f"{found.right:,} of {found.total:,} images right"
+    rows = [f"{names[truth]} → {names[other]} {count}" for truth, other, count in found.rows(LISTED)]
+    text = f"{found.correct:,} of {found.total:,} images correct"
     return f"{text}; most often confused: {', '.join(rows)}" if rows else text
 
 

@@ -1,4 +1,4 @@
-"""What an explorer shows, as a plain object: no widget is needed to test it."""
+"""What the budget explorer shows, as a plain object: no widget is needed to test it."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ VIEWS = ("image", "added", "error")
 
 
 @dataclass
-class ExplorerState:
+class BudgetState:
     """Budget, view and metric, each checked whenever it is set.
 
     Attributes
@@ -29,9 +29,9 @@ class ExplorerState:
         """Check before setting."""
         match name:
             case "budget":
-                require(value, self.budgets, "budget")
+                value = require(value, self.budgets, "budget")
             case "view":
-                require(value, VIEWS, "view", "explorer")
+                value = require(value, VIEWS, "view", "explorer")
             case "metric":
-                require(value, self.metrics, "metric")
+                value = require(value, self.metrics, "metric")
         super().__setattr__(name, value)

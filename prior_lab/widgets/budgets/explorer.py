@@ -6,30 +6,30 @@
 >>> print(explorer.summary())     # the numbers on screen
 """
 
+import base64
 from collections.abc import Callable, Mapping
 from functools import partial
 from io import BytesIO
-from pathlib import Path
-from threading import RLock
 from typing import Any
 
-import ipywidgets
+import plotly.graph_objects as go
 import xarray as xr
 from IPython.display import Image
 
 from prior_lab import figures, zoo
+from prior_lab.checks import whole_number
 from prior_lab.errors import InputError
-from prior_lab.orderings import LABELS
-from prior_lab.widgets.canvas import ExplorerCanvas, error_palette
-from prior_lab.widgets.curves import CurveFigure
-from prior_lab.widgets.export import export_html
-from prior_lab.widgets.gallery import Gallery, Page, Reconstructor
+from prior_lab.widgets.base import Explorer
+from prior_lab.widgets.budgets.canvas import BudgetCanvas
+from prior_lab.widgets.budgets.gallery import Gallery, Page, Reconstructor
+from prior_lab.widgets.budgets.state import BudgetState
+from prior_lab.widgets.budgets.summary import summary_text
+from prior_lab.widgets.canvas import palette
 from prior_lab.widgets.pictures import Pictures, Selection
-from prior_lab.widgets.reporting import reported
-from prior_lab.widgets.state import ExplorerState
-from prior_lab.widgets.summary import summary_text
+from prior_lab.widgets.sources import by_name, study_images, study_name
 
 Opener = Callable[[], tuple[Gallery, xr.Dataset | None]]
+STORED = 2  # images of the picture in a stored notebook
 
 
 def explore(
@@ -61,56 +61,47 @@ def explore(
 
     Raises
     ------
-    InputError : if the images, the budget, the metric or the group do not fit.
+    InputError : if the source, the images, the count, the budget, the metric or the group do not fit.
     """
+    if whole_number("count", count) < 1:
+        raise InputError(f"count is {count}; show at least one image.")
     if isinstance(source, xr.DataTree):
-        collection, name = _study_collection(source, images), str(source.attrs["name"])
+        collection, name = _study_collection(source, images), study_name(source)
     else:
+        models = by_name(source, Reconstructor)  # type: ignore[type-abstract]
         if images is None:
             raise InputError("A model alone has no images; give a data set or uint8 images: explore(model, images).")
-        gallery = Gallery(_named(source), Pictures.of(images))
+        gallery = Gallery(models, Pictures.of(images))
         collection, name = {"": lambda: (gallery, None)}, "own images"
-    return BudgetExplorer(collection, name=name, budget=budget, metric=metric, count=count, group=group)
+    return BudgetExplorer(collection, name=name, budget=budget, metric=metric, count=int(count), group=group)
 
 
 def _study_collection(study: xr.DataTree, images: object) -> dict[str, Opener]:
     """How to open each group of a study's arms: models are loaded when they are first looked at."""
-    import prior_lab
-
-    source = prior_lab.load_dataset(study.attrs["dataset"], split="test") if images is None else images
-    pictures = Pictures.of(source)
+    groups = figures.study_groups(study)
+    pictures = Pictures.of(study_images(study, images))
 
     def open_group(group: str, nodes: Mapping[str, xr.DataTree]) -> tuple[Gallery, xr.Dataset]:
         arms = {label: zoo.load_autoencoder(model) for label, model in zoo.named_models(nodes).items()}
         return Gallery(arms, pictures), figures.curve_table(study, group)
 
-    return {group: partial(open_group, group, nodes) for group, nodes in figures.study_groups(study).items()}
+    return {group: partial(open_group, group, nodes) for group, nodes in groups.items()}
 
 
-def _named(models: object) -> dict[str, Reconstructor]:
-    if isinstance(models, Mapping):
-        if not models:
-            raise InputError("There is no model to explore; give at least one.")
-        return {str(name): model for name, model in models.items()}
-    if not isinstance(models, Reconstructor):
-        kind = type(models).__name__
-        raise InputError(f"A {kind} cannot be explored; give a study, a model, or a dictionary of models by name.")
-    ordering = str(getattr(getattr(models, "config", None), "ordering", ""))
-    return {LABELS.get(ordering, "Model"): models}
-
-
-class BudgetExplorer:
-    """Images at every budget over their quality curves; made by `explore`.
+class BudgetExplorer(Explorer):
+    """Images at every budget beside their quality curves; made by `explore`.
 
     Attributes
     ----------
     state : budget, view and metric, as a plain object.
     gallery : the models of the group that is shown.
     selection : the images on screen, as a plain object.
-    canvas : the widget with controls and images.
-    figure : the curves.
-    widget : both, one above the other.
+    page : the same images with everything that is known of them.
     """
+
+    settings = ("budget", "view", "metric")
+    state: BudgetState
+    canvas: BudgetCanvas
 
     def __init__(
         self,
@@ -122,10 +113,7 @@ class BudgetExplorer:
         count: int,
         group: str | None = None,
     ) -> None:
-        if count < 1:
-            raise InputError(f"count is {count}; show at least one image.")
         self.name, self._collection = name, dict(collection)
-        self._lock = RLock()  # the browser's messages may be handled in a thread of their own
         self._open(next(iter(collection)) if group is None else group)
         self.selection = Selection(self.gallery.pictures, count)
         self.page: Page = self.gallery.page(self.selection.indices)
@@ -133,31 +121,18 @@ class BudgetExplorer:
         metrics = tuple(sorted(map(str, self.table.metric.values), key=lambda name: rank.get(name, len(rank))))
         budgets = self.gallery.budgets
         start = budgets[len(budgets) // 2] if budget is None else budget
-        self.state = ExplorerState(budgets, metrics, start, metric)
-        self.widget = ipywidgets.VBox().add_class("prior-lab")
-        self._assemble()
+        self.state = BudgetState(budgets, metrics, start, metric)
+        super().__init__(self._make_canvas())
 
     def _open(self, group: str) -> None:
         """Make a group the one that is shown."""
-        figures.require(group, self._collection, "group of arms")
+        group = figures.require(group, self._collection, "group of arms")
         gallery, table = self._collection[group]()
         if table is not None and tuple(table.budget.values) != gallery.budgets:
             known = table.budget.values.tolist()
             raise InputError(f"The study has the budgets {known}, its models have {list(gallery.budgets)}.")
         self._collection[group] = lambda: (gallery, table)
         self._group, self.gallery, self._study_table = group, gallery, table
-
-    def _assemble(self) -> None:
-        """The widgets of the group that is shown, in place of those before."""
-        self.canvas = self._make_canvas()
-        self.figure = CurveFigure(figures.quality_curves(self.table, self.metric, budget=self.budget))
-        self.canvas.observe(self._budget_moved, "budget")
-        self.canvas.observe(self._view_changed, "view")
-        self.canvas.observe(self._metric_changed, "metric")
-        self.canvas.on_msg(self._asked)
-        before, self.widget.children = self.widget.children, (self.canvas, self.figure)
-        for widget in before:
-            widget.close()
 
     # ------------------------------------------------------------ what a user sets and reads
 
@@ -168,8 +143,7 @@ class BudgetExplorer:
 
     @budget.setter
     def budget(self, budget: int) -> None:
-        self.state.budget = budget
-        self.canvas.budget = budget
+        self._set("budget", budget)
 
     @property
     def view(self) -> str:
@@ -178,8 +152,7 @@ class BudgetExplorer:
 
     @view.setter
     def view(self, view: str) -> None:
-        self.state.view = view
-        self.canvas.view = view
+        self._set("view", view)
 
     @property
     def metric(self) -> str:
@@ -188,8 +161,7 @@ class BudgetExplorer:
 
     @metric.setter
     def metric(self, metric: str) -> None:
-        self.state.metric = metric
-        self.canvas.metric = metric
+        self._set("metric", metric)
 
     @property
     def group(self) -> str:
@@ -200,8 +172,7 @@ class BudgetExplorer:
     def group(self, group: str) -> None:
         with self._lock:
             self._open(group)
-            self.page = self.gallery.page(self.selection.indices)
-            self._assemble()
+            self._show_page()
 
     @property
     def images(self) -> tuple[int, ...]:
@@ -209,8 +180,8 @@ class BudgetExplorer:
         return self.selection.indices
 
     @images.setter
-    def images(self, indices: tuple[int, ...]) -> None:
-        self.selection.fix(tuple(indices))
+    def images(self, indices: object) -> None:
+        self.selection.fix(indices)
         self._show_page()
 
     def choose(self, label: str) -> None:
@@ -223,9 +194,23 @@ class BudgetExplorer:
         """The curves: the study's, or the mean over the shown images where there is no study."""
         return self.page.curve_table() if self._study_table is None else self._study_table
 
+    @property
+    def figure(self) -> go.Figure:
+        """The curves on screen, with the cursor at the budget, as a figure to save or to change."""
+        return figures.quality_curves(self.table, self.metric, budget=self.budget)
+
+    @property
+    def title(self) -> str:
+        """What is shown, as the heading of an exported page."""
+        return f"Token budgets: {self._full_name}"
+
+    @property
+    def _full_name(self) -> str:
+        return f"{self.name}, {self.group}" if self.group else self.name
+
     def summary(self) -> str:
         """The numbers on screen, as a table of text."""
-        name = f"{self.name}, {self.group}" if len(self._collection) > 1 else self.name
+        name = self._full_name if len(self._collection) > 1 else self.name
         return summary_text(name, self.page, self.table, self.budget)
 
     def strip(self, count: int = 3, *, tile: int = 72) -> Image:
@@ -233,20 +218,18 @@ class BudgetExplorer:
 
         The picture itself, to save or to cut, comes from `figures.reconstruction_strip`.
         """
+        return Image(self._strip(count, tile), format="png")
+
+    def _strip(self, count: int, tile: int) -> bytes:
         arms = dict(zip(self.gallery.arms, self.page.reconstructions[:, :, :count], strict=True))
         sheet = figures.reconstruction_strip(self.page.truth[:count], arms, self.gallery.budgets, tile=tile)
         with BytesIO() as png:
             sheet.save(png, "png")
-            return Image(png.getvalue(), format="png")
+            return png.getvalue()
 
-    def to_html(self, path: str | Path) -> Path:
-        """Write one file that shows this explorer without a kernel and without a network.
-
-        Raises
-        ------
-        InputError : if the file cannot be written; an older file of that name then stays whole.
-        """
-        return export_html(path, title=f"Token budgets: {self.name}", canvas=self.canvas, table=self.table)
+    def picture(self) -> dict[str, str]:
+        """What a stored notebook shows where the live widget was: some images at every budget."""
+        return {"image/png": base64.b64encode(self._strip(STORED, 64)).decode()}
 
     def __repr__(self) -> str:
         """What a notebook stores where the live widget was."""
@@ -254,28 +237,22 @@ class BudgetExplorer:
         kind = f"{self.group}: " if len(self._collection) > 1 else ""
         return f"BudgetExplorer({self.name}; {kind}{arms}; budget {self.budget} of {self.state.budgets[-1]})"
 
-    def _repr_mimebundle_(self, **options: object) -> dict[str, object]:
-        return {**self.widget._repr_mimebundle_(**options), "text/plain": repr(self)}
-
     # ------------------------------------------------------------ keeping browser and state in step
 
-    def _make_canvas(self) -> ExplorerCanvas:
-        arms = [{"label": label, "colour": figures.colour_of(label, i)} for i, label in enumerate(self.gallery.arms)]
+    def _make_canvas(self) -> BudgetCanvas:
         metrics = [
-            {"name": name, "decimals": style.decimals, "better": style.better}
+            {"name": name, "decimals": style.decimals, "better": style.better, "unit": style.unit}
             for name, style in ((name, figures.metric_style(name)) for name in self.state.metrics)
         ]
         own = self._study_table is None
-        return ExplorerCanvas(
+        return BudgetCanvas(
             budgets=list(self.gallery.budgets),
-            arms=arms,
             metrics=metrics,
             size=list(self.page.truth.shape[-2:]),
-            palette=error_palette(),
+            palette=palette("Magma", 256),
             choices=self.gallery.pictures.choices(),
             groups=list(self._collection),
-            group=self.group,
-            heading="Quality of the images shown" if own else "Quality over the whole test set",
+            heading="Quality of the images shown" if own else "Quality over the test set",
             budget=self.budget,
             view=self.view,
             metric=self.metric,
@@ -283,69 +260,58 @@ class BudgetExplorer:
         )
 
     def _show_page(self) -> None:
-        """Bring the selected images to the screen, in one message."""
+        """Bring the selected images and the arms to the screen, in one message."""
         with self._lock:
             self.page = self.gallery.page(self.selection.indices)
             with self.canvas.hold_sync():
                 for name, value in self._page_traits().items():
                     setattr(self.canvas, name, value)
-            if self._study_table is None:
-                self._show_curves()
 
     def _page_traits(self) -> dict[str, Any]:
-        """What of the canvas belongs to the images on screen."""
+        """What of the canvas belongs to the images and arms on screen."""
         metrics = [str(metric) for metric in self.page.scores.metric.values]
         page = {
             "captions": list(self.page.captions),
             "scores": {metric: self.page.scores.sel(metric=metric).values.round(6).tolist() for metric in metrics},
             "choice": self.selection.choice,
             "position": self.selection.position,
-            "columns": max(self.selection.count, len(self.page.captions)),
+            "columns": self.selection.columns,
         }
-        return {"page": page, "pixels": self.page.packed(), "curves": self._curve_values()}
+        arms = [{"label": label, "colour": figures.colour_of(label, i)} for i, label in enumerate(self.gallery.arms)]
+        return {
+            "group": self.group,
+            "arms": arms,
+            "curves": self._curve_values(),
+            "pixels": self.page.packed(),
+            "page": page,
+        }
 
     def _curve_values(self) -> dict[str, list[dict[str, Any]]]:
-        """What the legend of the curves tells, by metric, of every arm that has a curve."""
+        """The curves by metric, of every arm that has any; without an interval, where there is none."""
         table = self.table
         parts = {"value": table.quality} | {bound: table.interval.sel(bound=bound) for bound in ("low", "high")}
-        known = {name: part for name, part in parts.items() if part.notnull().all()}
-        arms = [(str(label), figures.colour_of(str(label), i)) for i, label in enumerate(table.ordering.values)]
         return {
-            metric: [
-                {"label": label, "colour": colour}
-                | {
-                    name: part.sel(metric=metric, ordering=label).values.round(6).tolist()
-                    for name, part in known.items()
+            str(metric): [
+                {
+                    "label": str(label),
+                    "colour": figures.colour_of(str(label), i),
+                    "symbol": figures.symbol_of(str(label)),
                 }
-                for label, colour in arms
+                | {name: _known(part.sel(ordering=label, metric=metric)) for name, part in parts.items()}
+                for i, label in enumerate(table.ordering.values)
             ]
             for metric in self.state.metrics
         }
 
-    def _show_curves(self) -> None:
-        with self.figure.batch_update():
-            figures.show_metric(self.figure, self.table, self.metric)
-            figures.move_cursor(self.figure, self.table, self.metric, self.budget)
+    def _change(self, name: str, value: Any) -> None:
+        setattr(self.state, name, value)
 
-    @reported
-    def _budget_moved(self, change: Mapping[str, Any]) -> None:
-        self.state.budget = change["new"]
-        with self.figure.batch_update():
-            figures.move_cursor(self.figure, self.table, self.metric, self.budget)
-
-    @reported
-    def _view_changed(self, change: Mapping[str, Any]) -> None:
-        self.state.view = change["new"]
-
-    @reported
-    def _metric_changed(self, change: Mapping[str, Any]) -> None:
-        self.state.metric = change["new"]
-        self._show_curves()
-
-    @reported
-    def _asked(self, _: object, request: Mapping[str, str], __: object) -> None:
-        """Other images, asked for in the browser."""
+    def _answer(self, request: Mapping[str, Any]) -> None:
+        """Other images, or another group of arms."""
         match request:
+            case {"action": "prepare"}:  # while people look at this page, the next one is decoded
+                self.gallery.page(self.selection.indices_after(1))
+                return
             case {"action": "group", "label": group}:
                 self.group = group
                 return
@@ -358,4 +324,8 @@ class BudgetExplorer:
             case {"action": "shuffle"}:
                 self.selection.shuffle()
         self._show_page()
-        self.canvas.send({"answered": True})
+
+
+def _known(values: xr.DataArray) -> list[float] | None:
+    """Seven digits of each, or None where a number is missing."""
+    return None if values.isnull().any() else [float(f"{value:.7g}") for value in values.values]

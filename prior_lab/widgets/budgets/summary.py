@@ -3,7 +3,8 @@
 import xarray as xr
 
 from prior_lab.figures import metric_style
-from prior_lab.widgets.gallery import Page
+from prior_lab.widgets.budgets.gallery import Page
+from prior_lab.widgets.words import wrapped
 
 COLUMNS = ("SSIM", "L1", "PSNR")
 
@@ -15,7 +16,7 @@ def summary_text(name: str, page: Page, table: xr.Dataset, budget: int) -> str:
     lines = [f"{name}: budget {budget} of {budgets[-1]} tokens (step {budgets.index(budget) + 1} of {len(budgets)})"]
     shown = page.scores.sel(budget=budget).mean("image")
     count = len(page.captions)
-    lines += ["", f"{count} image{'s' * (count > 1)} shown: {', '.join(page.captions)}"]
+    lines += ["", *wrapped(f"{count} image{'s' * (count > 1)} shown: {', '.join(page.captions)}")]
     lines += _rows(metrics, shown)
     if bool(table.interval.notnull().any()):
         lines += ["", "all test objects (mean and 95 % interval)"]

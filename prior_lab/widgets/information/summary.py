@@ -1,4 +1,4 @@
-"""What the information explorer tells in numbers: for the browser, and as text."""
+"""The numbers of the information explorer: for the browser, and as text."""
 
 import math
 from typing import Any
@@ -36,7 +36,7 @@ def cells_for_browser(table: xr.Dataset, everything: xr.Dataset) -> dict[str, An
     return {**columns, "range": list(colour_range(both)), "unit": table.information.attrs["units"]}
 
 
-def told_to_browser(measured: Information, subset: Subset, unit: Unit, caution: str) -> dict[str, Any]:
+def estimate_for_browser(measured: Information, subset: Subset, unit: Unit, caution: str) -> dict[str, Any]:
     """I(S) with what makes it readable."""
     estimate, total = measured.total(subset.tokens, unit), measured.total(unit=unit)
     low, high = interval(estimate)
@@ -47,6 +47,7 @@ def told_to_browser(measured: Information, subset: Subset, unit: Unit, caution: 
         "low": tidy(low),
         "high": tidy(high),
         "share": tidy(estimate.value / total.value) if total.value > 0 else None,
+        "tokens": list(subset.tokens),
         "count": len(subset.tokens),
         "words": subset.describe(),
         "decoding": subset.decoding(),
@@ -71,7 +72,7 @@ def selection_text(measured: Information, subset: Subset, unit: Unit) -> list[st
     lines.append(f"bias-corrected {estimate.corrected:.2f} {unit}")
     if total.value > 0:
         share = 100 * estimate.value / total.value
-        lines.append(f"{share:.1f} % of what all {subset.count} tokens tell, {with_error(total)}")
+        lines.append(f"{share:.1f} % of the information of all {subset.count} tokens, {with_error(total)}")
     return [*lines, subset.decoding()]
 
 
@@ -81,7 +82,9 @@ def level_text(measured: Information, levels: Levels, unit: Unit) -> list[str]:
     for level, place in enumerate(levels.slices):
         alone, prefix = measured.total(place, unit), measured.total(slice(place.stop), unit)
         tokens = f"{place.start + 1}" if level == 0 else f"{place.start + 1} to {place.stop}"
-        rows.append([str(level), tokens, *(with_error(told).removesuffix(f" {unit}") for told in (alone, prefix))])
+        rows.append(
+            [str(level), tokens, *(with_error(estimate).removesuffix(f" {unit}") for estimate in (alone, prefix))]
+        )
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  " + "   ".join(map(str.rjust, row, widths)) for row in rows]
 
