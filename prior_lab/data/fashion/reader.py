@@ -44,7 +44,7 @@ def load_fashion(split: str = "train", *, path: Path | None = None, size: int | 
     ------
     InputError : for an unknown split or size, and if the file is missing, truncated or altered.
     """
-    _require(split, size, "fashion")
+    _require(split, "fashion")
     bundle = FashionBundle(path)
     chosen = bundle.read(split)
     names = {one: _names(one, bundle.positions(one)) for one in SPLITS}
@@ -68,7 +68,7 @@ def load_fashion_full(split: str = "train", *, path: Path | None = None, size: i
     ------
     InputError : for an unknown split or size, and if a file is missing, truncated or altered.
     """
-    _require(split, size, "fashion-full")
+    _require(split, "fashion-full")
     folder = _installed() if path is None else path
     counts = {part: len(read_labels(folder, part)) for part in dict.fromkeys(PARTS.values())}
     part = read_published(folder, PARTS[split])
@@ -131,11 +131,9 @@ def _names(split: str, positions: Sequence[int] | np.ndarray) -> tuple[str, ...]
     return tuple(f"{part}/{position:05d}" for position in positions)
 
 
-def _require(split: str, size: int | None, name: str) -> None:
+def _require(split: str, name: str) -> None:
     if split not in SPLITS:
         raise InputError(f"{name} has no split {split!r}; there are {', '.join(SPLITS)}")
-    if size is not None and size < 1:
-        raise InputError(f"size={size} is no image size; expected a positive number of pixels")
 
 
 def _installed() -> Path:

@@ -42,8 +42,6 @@ def load_faces(split: str = "train", *, path: Path | None = None, size: int | No
     if split not in SPLITS:
         raise InputError(f"faces has no split {split!r}; there are {', '.join(SPLITS)}")
     size = SIZE if size is None else size
-    if size < 1:
-        raise InputError(f"size={size} is no image size; expected a positive number of pixels")
     chosen = people_of(split)
     photographs = _read_all(_installed() if path is None else path)[chosen].reshape(-1, HEIGHT, WIDTH)
     squares = torch.from_numpy(np.stack([_squared(photograph, size) for photograph in photographs]))

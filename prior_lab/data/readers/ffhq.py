@@ -52,8 +52,6 @@ def ffhq_pieces(path: Path, split: str, *, size: int | None, limit: int | None) 
     """What `load_ffhq` reads, piece after piece, the images of each no larger than a limit [byte]."""
     if split not in SPLITS:
         raise InputError(f"ffhq has no split {split!r}; there are {', '.join(SPLITS)}")
-    if size is not None and size < 1:
-        raise InputError(f"size={size} is no image size; expected a positive number of pixels")
     found = _find(Path(path))
     numbers = sorted(found)
     chosen = [(position, found[number]) for position, number in enumerate(numbers) if number in SPLITS[split]]

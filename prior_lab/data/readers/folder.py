@@ -69,8 +69,6 @@ def folder_pieces(
     """What `load_folder` reads, piece after piece, the images of each no larger than a limit [byte]."""
     if split not in SPLITS:
         raise InputError(f"folder has no split {split!r}; there are {', '.join(SPLITS)}")
-    if convert not in (None, "rgb"):
-        raise InputError(f"convert={convert!r} is unknown; the only conversion is convert='rgb'")
     path = Path(path)
     tracks = _find_tracks(path)
     names = tuple(sorted(tracks))

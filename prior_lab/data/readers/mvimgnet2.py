@@ -71,8 +71,6 @@ def mvimgnet2_pieces(
     if split not in SPLITS:
         raise InputError(f"mvimgnet2 has no split {split!r}; there are {', '.join(SPLITS)}")
     frames = FRAMES if frames is None else frames
-    if frames < 1:
-        raise InputError(f"frames={frames} is no number of frames; expected a positive number")
     path = Path(path)
     classes = _find_instances(path)
     names = tuple(name for instances in classes.values() for name in instances)

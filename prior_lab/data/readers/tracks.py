@@ -195,10 +195,6 @@ def read_frames(
     InputError : for an unreadable frame, images of different sizes, of another mode than RGB or too large for memory,
         a mask of another kind or size than its frame, and if nothing is left.
     """
-    if size is not None and size < 1:
-        raise InputError(f"size={size} is no image size; expected a positive number of pixels")
-    if unreadable not in ("raise", "skip"):
-        raise InputError(f"unreadable={unreadable!r} is unknown; expected 'raise' or 'skip'")
     width, height = (size, size) if size is not None else _common_size(path, frames, unreadable)
     count = piece_length(len(frames), width * height, limit)
     errors: list[UnreadableError] = []

@@ -137,5 +137,5 @@ def test_unknown_split_size_and_conversion_are_told(save_image, no_shape_checks)
         load_dataset("folder", "dev", path=path)
     with pytest.raises(InputError, match="size is 0; it must be at least 1"):
         load_dataset("folder", path=path, size=0)
-    with pytest.raises(InputError, match="convert='grey' is unknown"):
+    with pytest.raises(InputError, match="convert is 'grey'; one of rgb or None was expected"):
         load_dataset("folder", path=path, convert="grey")

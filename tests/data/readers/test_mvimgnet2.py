@@ -167,7 +167,7 @@ def test_unknown_split_size_number_and_conversion_are_told(root: Path):
         load_dataset("mvimgnet2", "dev", path=root)
     with pytest.raises(InputError, match="size is 0; it must be at least 1"):
         load_dataset("mvimgnet2", path=root, size=0)
-    with pytest.raises(InputError, match="frames=0 is no number of frames; expected a positive number"):
+    with pytest.raises(InputError, match="frames is 0; it must be at least 1"):
         load_dataset("mvimgnet2", path=root, frames=0)
     with pytest.raises(InputError, match="mvimgnet2 is RGB; convert= is for the data set folder"):
         load_dataset("mvimgnet2", path=root, convert="rgb")
