@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -60,6 +61,31 @@ def test_features_of_a_shorter_prefix_are_the_first_of_a_longer_one(
     full = model.features(code, tap)  # type: ignore[arg-type]
     for budget in model.budgets:
         torch.testing.assert_close(model.features(code[:budget], tap), full[:, : 32 * budget])  # type: ignore[arg-type]
+
+
+def test_an_embedding_that_is_told_sees_where_its_patch_lies(images: Tensor, prompts: Tensor) -> None:
+    """One patch moves in the object's frame, its pixels stay: of the embedded patches that one alone changes."""
+    config = replace(tiny().config, places="embedding", encoder_depth=1)
+    for encoder, told in ((ContrastiveModel(config).encoder, True), (tiny().encoder, False)):
+        patches = encoder.look(images, prompts)
+        seen: list[Tensor] = []
+        encoder.layers[0].register_forward_pre_hook(lambda _, given, seen=seen: seen.append(given[0]))
+        encoder(patches)
+        patches.offsets[4, 7] += 1.0
+        encoder(patches)
+        changed = (seen[0] != seen[1]).any(dim=-1)
+        assert changed.nonzero().tolist() == ([[4, 7]] if told else [])
+
+
+def test_a_told_embedding_trains_every_parameter_and_survives_its_json(
+    images: Tensor, prompts: Tensor, generator: Generator
+) -> None:
+    config = replace(tiny().config, places="embedding")
+    assert ContrastiveConfig.from_json(config.to_json()) == config
+    model = ContrastiveModel(config)
+    projections, _ = model(model.encoder.look(images, prompts, generator), model.ordering.draw(6, generator))
+    projections[0].square().sum().backward()
+    assert all(parameter.grad is not None for parameter in model.encoder.parameters())
 
 
 def test_levels_are_what_priors_heads_read(images: Tensor, prompts: Tensor) -> None:

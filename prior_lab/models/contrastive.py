@@ -15,7 +15,7 @@ from torch import Generator, Tensor, nn
 
 from prior_lab.checks import NotNegative, Positive, Within, entry_point
 from prior_lab.data.dataset import centred_prompt
-from prior_lab.encoders import FlipEncoder, FlipShape, Patches
+from prior_lab.encoders import FlipEncoder, FlipShape, Patches, Places
 from prior_lab.errors import InputError
 from prior_lab.layers import ProjectionHead
 from prior_lab.models.base import Depth, ModelConfig, OrderedModel, Width, shape_of
@@ -41,6 +41,8 @@ class ContrastiveConfig(ModelConfig):
     """How often the patches of one side cover the ellipse of the object's prompt, before smaller ones follow."""
     registers: Annotated[int, Within(1, 1024)] = 4
     """Learned tokens beside the patches."""
+    places: Places = "attention"
+    """What is told where a patch lies: attention alone, as in FLIP, or the embedding as well, for quicker learning."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -94,6 +96,7 @@ class ContrastiveModel(OrderedModel):
             config.width,
             config.channels,
             config.encoder_depth,
+            config.places,
         )
         self.encoder = FlipEncoder(self.ordering.levels.tokens, self.ordering.readout_slices, shape)
         self.projection = ProjectionHead(len(self.ordering.state_centres), config.channels)

@@ -139,7 +139,8 @@ def leads_over(
     """
     if arm not in study.children or "accuracy_by_object" not in study[arm]:
         raise InputError(f"The study has no arm {described(arm)} with probes; it has {', '.join(study.children)}.")
-    known, there = study[arm].dataset["accuracy_by_object"], study.dataset["baseline_accuracy_by_object"]
+    known = study[arm].to_dataset()["accuracy_by_object"]
+    there = study.to_dataset()["baseline_accuracy_by_object"]
     wanted = {
         "taxonomy": taxonomy or str(known["taxonomy"].values[-1]),
         "budget": int(known["budget"].max()) if budget is None else budget,

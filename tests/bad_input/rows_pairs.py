@@ -54,6 +54,14 @@ CASES = [
         )
         for value in ("both", "", None, True, 2)
     ),
+    *(
+        Case(
+            f"contrastive places={value!r}",
+            lambda _, value=value: contrastive_shape(places=value),
+            "^places is .*one of attention, embedding was expected",
+        )
+        for value in ("patch", None, 1)
+    ),
     Case(
         "pairs of frames of pictures with a single one",
         lambda ground: train(_single(ground, pairs="frames"), "run", progress=False),
