@@ -153,7 +153,10 @@ def _checked(name: str, value: Any, hint: Any) -> Any:
     try:
         return _fit(value, hint, name)
     except _WrongTypeError:
-        raise InputError(f"{name} is {described(value)}; {_expected(hint)} was expected.") from None
+        given, expected = described(value), _expected(hint)
+        if given in expected.split(" or "):  # of the same name, such as NumPy's and torch's Generator
+            given = f"{given} of {type(value).__module__.partition('.')[0]}"
+        raise InputError(f"{name} is {given}; {expected} was expected.") from None
 
 
 def described(value: object) -> str:

@@ -38,6 +38,7 @@ def called(
     weights: Mapping[str, float] | None = None,
     report: Callable[[str], None] | None = None,
     count: Count = 1,
+    generator: torch.Generator | None = None,
 ) -> object:
     return tokens
 
@@ -90,6 +91,10 @@ def test_a_field_that_is_not_what_it_states_is_refused(settings: dict, sentence:
         ({"report": 3}, "report is 3; a function or None was expected."),
         ({"report": Settings}, "report is the class Settings; a function or None was expected."),
         ({"count": -1}, "count is -1; it must be at least 1."),
+        (
+            {"generator": np.random.default_rng()},
+            "generator is a Generator of numpy; a Generator or None was expected.",
+        ),
     ],
 )
 def test_an_argument_that_is_not_what_it_states_is_refused(arguments: dict, sentence: str) -> None:
