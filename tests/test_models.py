@@ -88,6 +88,15 @@ def test_the_laptop_preset_has_one_to_about_two_million_parameters(ordering: Ord
     assert 1e6 <= model.full_budget_parameters() <= sum(p.numel() for p in model.parameters()) <= 2.2e6
 
 
+def test_coarse_levels_have_decoders_on_the_grid_that_is_asked_for(images: torch.Tensor) -> None:
+    """32 pixels in patches of 8 are 4 x 4 places: from 2 x 2 on for the first levels, or everywhere."""
+    config = tiny("prior").config
+    for side, counts in ((2, [3, 1]), (4, [4])):
+        model = Autoencoder(replace(config, coarsest_side=side)).eval()
+        assert model.decoders.counts == counts
+        assert model.decode(model.encode(images)[:1]).shape == images.shape
+
+
 def test_a_config_survives_json(model: Autoencoder) -> None:
     again = Autoencoder(AutoencoderConfig.from_json(model.config.to_json()))
     assert again.config == model.config
