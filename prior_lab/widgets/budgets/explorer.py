@@ -228,6 +228,9 @@ class BudgetExplorer(Explorer):
             sheet.save(png, "png")
             return png.getvalue()
 
+    def _prepare(self) -> None:
+        """The first page is there from the beginning."""
+
     def picture(self) -> dict[str, str]:
         """What a stored notebook shows where the live widget was: some images at every budget."""
         return {"image/png": base64.b64encode(self._strip(STORED, 64)).decode()}
