@@ -124,8 +124,14 @@ def _shade(place: int, budget: int, names: Sequence[Sequence[str]]) -> go.Bar:
     name = "1 token" if budget == 1 else f"{budget} tokens"
     return go.Bar(
         meta=f"shade {budget}", name=name, x=[0], y=[[part[0]] for part in names], orientation="h", hoverinfo="skip",
-        marker={"color": INK, "opacity": _opacity(place), "line": {"color": CLEAR, "width": 0}},
+        marker={"color": _faded(INK, _opacity(place)), "line": {"color": CLEAR, "width": 0}},
     )  # fmt: skip
+
+
+def _faded(colour: str, opacity: float) -> str:
+    """A colour with an opacity of its own: plotly's legend does not show that of a marker."""
+    red, green, blue = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{opacity})"
 
 
 def _opacity(place: int) -> float:

@@ -77,7 +77,7 @@ def reference_traces(reference: xr.DataArray, metric: str) -> list[go.Scatter]:
         traces.append(
             go.Scatter(
                 meta=f"reference {label}", name=f"{label}, paper", x=values.budget.values, y=values.values,
-                mode="lines+markers", line={"color": colour, "width": 1.5, "dash": "dot"}, legendgroup="reference",
+                mode="lines+markers", line={"color": colour, "width": 1.5, "dash": "dot"},
                 marker={"symbol": f"{symbol_of(label)}-open", "size": 7, "color": colour},
                 hovertemplate=f"%{{y}}<extra>{label}, paper</extra>",
             )

@@ -84,6 +84,10 @@ class Explorer(ABC):
     def _answer(self, request: Mapping[str, Any]) -> None:
         """Do what the browser asks for."""
 
+    @abstractmethod
+    def _prepare(self) -> None:
+        """Have on screen what the browser would ask for: it is answered only when all cells of a notebook have run."""
+
     def _exported(self) -> dict[str, Any]:
         """What an exported page needs beyond the traits of the canvas, having no kernel to ask."""
         return {}
@@ -101,11 +105,12 @@ class Explorer(ABC):
             return export_html(path, self.title, self.canvas, self._exported)
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
-        try:
-            picture = self.picture()
-        except Exception as error:  # the live widget shows it
-            self._tell(error)
-            picture = {}
+        picture: dict[str, str] = {}
+        for step in (self._prepare, lambda: picture.update(self.picture())):
+            try:
+                step()
+            except Exception as error:  # the live widget shows it
+                self._tell(error)
         return {**self.widget._repr_mimebundle_(**options), **picture, "text/plain": repr(self)}
 
     # ------------------------------------------------------------ keeping browser and state in step

@@ -25,6 +25,11 @@ def _informed(ground: Ground) -> InformationExplorer:
     return pl.explore_information(ground.model, IMAGES)
 
 
+@cache
+def _codes() -> xr.DataTree:
+    return pl.load_study("household-contrastive")
+
+
 def _set(name: str, value: object) -> Callable[[Ground], object]:
     """An attribute of a budget explorer is set; whatever is refused leaves the explorer as it was."""
 
@@ -221,12 +226,12 @@ CASES = [
     ),
     Case(
         "explore_probes(an arm of none)",
-        lambda ground: pl.explore_probes(pl.load_study("household-contrastive"), arm="VQ"),
+        lambda ground: pl.explore_probes(_codes(), arm="VQ"),
         "VQ is not a model of this group",
     ),
     Case(
         "explore_probes(images of others)",
-        lambda ground: pl.explore_probes(pl.load_study("household-contrastive"), ground.data),
+        lambda ground: pl.explore_probes(_codes(), ground.data),
         "these images do not have",
     ),
     # the loss plot

@@ -270,6 +270,8 @@ def test_it_shows_itself_and_leaves_words_for_a_stored_notebook(informed):
     assert bundle["application/vnd.jupyter.widget-view+json"]["model_id"] == informed.widget.model_id
     words = "InformationExplorer(specimen; PRIOR, MBOP-ITD, MBOP-TD; PRIOR, all, tokens 1 to 7 of 15)"
     assert bundle["text/plain"] == words
+    assert bundle["image/svg+xml"].count("<rect") == 15  # a bar for every token
+    assert informed.canvas.page["of"] == informed.canvas.estimate["pictures"]  # the browser need not ask
 
 
 def test_the_public_name_is_the_function_whatever_was_imported(models, small):

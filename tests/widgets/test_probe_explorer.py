@@ -291,6 +291,8 @@ def test_what_is_shown_first_can_be_chosen(study, dataset):
     bundle = explorer._repr_mimebundle_()
     assert bundle["application/vnd.jupyter.widget-view+json"]["model_id"] == explorer.widget.model_id
     assert bundle["text/plain"] == words
+    assert "MBOP-TD" in bundle["image/svg+xml"]
+    assert explorer.canvas.map["of"] == ["Gaussian", "MBOP-TD"]  # whether or not its model can be loaded
 
 
 def test_summary_tells_what_is_on_screen(explorer, study):

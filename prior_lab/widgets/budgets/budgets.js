@@ -138,7 +138,7 @@ function render({ model, el }) {
     }
     writeNumbers();
     explain();
-    frame.root.dataset.painted = `${get("budget")} ${view} ${page.position} ${arms.map(({ label }) => label)}`;
+    frame.root.dataset.painted = [get("budget"), view, page.position, get("group")].join(", ");
   }
 
   function showChoice() {

@@ -12,6 +12,7 @@ from functools import partial
 from io import BytesIO
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 import xarray as xr
 from IPython.display import Image
@@ -227,6 +228,9 @@ class BudgetExplorer(Explorer):
             sheet.save(png, "png")
             return png.getvalue()
 
+    def _prepare(self) -> None:
+        """The first page is there from the beginning."""
+
     def picture(self) -> dict[str, str]:
         """What a stored notebook shows where the live widget was: some images at every budget."""
         return {"image/png": base64.b64encode(self._strip(STORED, 64)).decode()}
@@ -269,10 +273,11 @@ class BudgetExplorer(Explorer):
 
     def _page_traits(self) -> dict[str, Any]:
         """What of the canvas belongs to the images and arms on screen."""
-        metrics = [str(metric) for metric in self.page.scores.metric.values]
+        scores = self.page.scores.transpose("metric", "ordering", "budget", "image")
+        metrics = [str(metric) for metric in scores.metric.values]
         page = {
             "captions": list(self.page.captions),
-            "scores": {metric: self.page.scores.sel(metric=metric).values.round(6).tolist() for metric in metrics},
+            "scores": dict(zip(metrics, scores.values.round(6).tolist(), strict=True)),
             "choice": self.selection.choice,
             "position": self.selection.position,
             "columns": self.selection.columns,
@@ -288,19 +293,16 @@ class BudgetExplorer(Explorer):
 
     def _curve_values(self) -> dict[str, list[dict[str, Any]]]:
         """The curves by metric, of every arm that has any; without an interval, where there is none."""
-        table = self.table
-        parts = {"value": table.quality} | {bound: table.interval.sel(bound=bound) for bound in ("low", "high")}
+        table = self.table.transpose("metric", "ordering", "budget", "bound").sel(metric=list(self.state.metrics))
+        parts = {"value": table.quality.values}
+        parts |= {bound: table.interval.sel(bound=bound).values for bound in ("low", "high")}
+        looks = [
+            {"label": str(label), "colour": figures.colour_of(str(label), i), "symbol": figures.symbol_of(str(label))}
+            for i, label in enumerate(table.ordering.values)
+        ]
         return {
-            str(metric): [
-                {
-                    "label": str(label),
-                    "colour": figures.colour_of(str(label), i),
-                    "symbol": figures.symbol_of(str(label)),
-                }
-                | {name: _known(part.sel(ordering=label, metric=metric)) for name, part in parts.items()}
-                for i, label in enumerate(table.ordering.values)
-            ]
-            for metric in self.state.metrics
+            metric: [look | {name: _known(part[at, i]) for name, part in parts.items()} for i, look in enumerate(looks)]
+            for at, metric in enumerate(self.state.metrics)
         }
 
     def _change(self, name: str, value: Any) -> None:
@@ -326,6 +328,6 @@ class BudgetExplorer(Explorer):
         self._show_page()
 
 
-def _known(values: xr.DataArray) -> list[float] | None:
+def _known(values: np.ndarray) -> list[float] | None:
     """Seven digits of each, or None where a number is missing."""
-    return None if values.isnull().any() else [float(f"{value:.7g}") for value in values.values]
+    return [float(f"{value:.7g}") for value in values] if np.isfinite(values).all() else None

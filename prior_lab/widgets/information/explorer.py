@@ -305,6 +305,11 @@ class InformationExplorer(Explorer):
             self.canvas.pixels = zlib.compress(np.concatenate(layers).tobytes(), 1)
             self.canvas.page = {"of": [self.arm, self.choice, prefix], "prefix": prefix, "captions": captions}
 
+    def _prepare(self) -> None:
+        with self._lock:
+            self._measured()
+            self._show_pictures()
+
     def _exported(self) -> dict[str, Any]:
         """The pictures of every budget; the truth stands before them."""
         self._measured()

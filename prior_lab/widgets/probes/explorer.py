@@ -272,10 +272,15 @@ class ProbeExplorer(Explorer):
             self.canvas.neighbours = found.neighbours.astype("<i4").tobytes()
             self.canvas.map = {"of": of, "missing": ""}
 
+    def _prepare(self) -> None:
+        with self._lock:
+            self._is_shown = True
+            self.canvas.sheet = self.canvas.sheet or self.images.sheet()
+            self._show_map()
+
     def _exported(self) -> dict[str, Any]:
         """Thumbnails and the map of the shown arm, where it has a model."""
-        self.canvas.sheet = self.canvas.sheet or self.images.sheet()
-        self._show_map()
+        self._prepare()
         return {}
 
     def _change(self, name: str, value: Any) -> None:
@@ -297,9 +302,7 @@ class ProbeExplorer(Explorer):
         """The browser has drawn the frame and waits for pictures and map, or wants to see another arm."""
         match request:
             case {"action": "ready"}:
-                self._is_shown = True
-                self.canvas.sheet = self.canvas.sheet or self.images.sheet()
-                self._show_map()
+                self._prepare()
             case {"action": "group", "label": group}:
                 self.group = group
             case {"action": "arm", "label": ordering}:
