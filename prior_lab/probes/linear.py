@@ -74,11 +74,7 @@ def linear_probes(
     -------
     Dataset with
 
-    <<<<<<< HEAD
-    - `accuracy` (budget, taxonomy): on test, mean over objects of the share of their images that are correct;
-    =======
     - `accuracy` (budget, taxonomy): on test, mean over objects of the share of their images that is correct;
-    >>>>>>> shelf
       `interval` (budget, taxonomy, bound): its 95 % percentile bootstrap over objects;
     - `correct_by_object` (budget, taxonomy, object): that share; NaN for objects without a label;
     - `predicted` (budget, taxonomy, image): label index of every test image; -1 where it has no label;

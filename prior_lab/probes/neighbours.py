@@ -47,11 +47,7 @@ def nearest_neighbours(
     -------
     Dataset with
 
-    <<<<<<< HEAD
-    - `accuracy` (budget, taxonomy): mean over objects of the share of their images that is classified correctly;
-    =======
     - `accuracy` (budget, taxonomy): mean over objects of the share of their images that is correct;
-    >>>>>>> shelf
       `interval` (budget, taxonomy, bound): its 95 % percentile bootstrap over objects;
     - `correct_by_object` (budget, taxonomy, object): that share; NaN for objects without a label;
     - `predicted` (budget, taxonomy, image): label index of every query; -1 where it has no label, or no neighbour.
