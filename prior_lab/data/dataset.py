@@ -81,6 +81,11 @@ class ImageDataset:
         same = (low == high).all(dim=0).tolist()
         return tuple(name for name, alike in zip(self.taxonomies, same, strict=True) if alike)
 
+    def source_taxonomy(self) -> str | None:
+        """The taxonomy that says where an image comes from: the last that varies within an object; None without one."""
+        constant = self.object_taxonomies()
+        return next((name for name in reversed(self.taxonomies) if name not in constant), None)
+
     def with_taxonomies(self, names: Sequence[str]) -> "ImageDataset":
         """The same images with some of their labels.
 

@@ -366,11 +366,11 @@ class _Sources:
 
 
 def _sources(train: ImageDataset, test: ImageDataset) -> _Sources | None:
-    """The last taxonomy that varies within objects; None if there is none."""
-    varying = [name for name in train.taxonomies if name not in train.object_taxonomies()]
-    if not varying:
+    """Of the data's source taxonomy; None if they have none."""
+    name = train.source_taxonomy()
+    if name is None:
         return None
-    of_train, of_test = (data.labels[:, data.taxonomies.index(varying[-1])] for data in (train, test))
+    of_train, of_test = (data.labels[:, data.taxonomies.index(name)] for data in (train, test))
     return _Sources(of_test, torch.isin(of_test, of_train.unique()))
 
 

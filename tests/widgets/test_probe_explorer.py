@@ -16,6 +16,7 @@ import prior_lab
 from prior_lab import figures, zoo
 from prior_lab.effective_information import encode_images
 from prior_lab.errors import InputError
+from prior_lab.probes import Samples, matching
 from prior_lab.widgets import explore_probes
 from prior_lab.widgets.probes.canvas import label_palette
 from prior_lab.widgets.probes.embedding import Embedding
@@ -501,3 +502,48 @@ def test_a_model_file_of_ones_own_is_read(dataset, tmp_path):
     path = probe_specimen.saved(probe_specimen.tiny("itd"), tmp_path)
     study = probe_specimen.study(dataset, [probe_specimen.Invented("itd", "gaussian", path)], BUDGETS)
     assert "nearest: " in explore_probes(study, dataset).summary()
+
+
+@pytest.fixture
+def by_hand(study, dataset, models, monkeypatch):
+    """An explorer of images that are drawn by two hands, an object's frames in turn."""
+    hands = (torch.arange(len(dataset)) % 2)[:, None]
+    images = dataclasses.replace(
+        dataset,
+        taxonomies=(*dataset.taxonomies, "hand"),
+        labels=torch.cat([dataset.labels, hands], dim=1),
+        label_names=(*dataset.label_names, ("left", "right")),
+    )
+    monkeypatch.setattr(zoo, "load_contrastive", lambda name: models[name])
+    return explore_probes(study, images, arm="PRIOR")
+
+
+def test_an_object_is_sought_among_another_source_s_images_as_probes_match_them(by_hand, models):
+    """With one query of each object, the share whose own is first is recall at 1."""
+    images, canvas = by_hand.images, drawn(by_hand)
+    assert (by_hand.source, canvas.scene["sources"]) == ("right", ["left", "right"])
+    found = np.frombuffer(canvas.found, "<i4").reshape(len(BUDGETS), 2, len(images.names), -1)
+    assert (images.source_of[found[:, 1]] == 1).all()
+    features = models["a/prior"].features(encode_images(models["a/prior"], images.dataset)).detach()
+    samples = Samples(features.contiguous(), images.dataset.labels[:, :1], images.dataset.objects)
+    asking = torch.from_numpy(np.isin(np.arange(len(images.owners)), images.firsts))
+    measured = matching(
+        samples, torch.from_numpy(images.source_of), widths={1: 32, 3: 96, 7: 224}, asking=asking
+    ).matched
+    own = images.owners[found[:, 1, :, 0]] == np.arange(len(images.names))
+    assert own.mean(axis=1) == pytest.approx(measured.sel(measure="recall at 1").values)
+
+
+def test_the_source_is_chosen_and_told_and_an_unknown_one_refused(by_hand):
+    by_hand.source = "left"
+    assert by_hand.canvas.source == "left"
+    assert "left's among left's: " in by_hand.summary()
+    with pytest.raises(InputError, match="source"):
+        by_hand.source = "third"
+    assert by_hand.source == by_hand.canvas.source == "left"
+
+
+def test_where_all_images_come_from_one_place_nothing_is_sought(explorer):
+    assert (explorer.source, explorer.canvas.scene["sources"]) == ("", [])
+    assert not drawn(explorer).found
+    assert "among" not in explorer.summary()

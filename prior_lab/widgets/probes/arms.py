@@ -58,7 +58,9 @@ class ProbedArm:
         if len(code) < max(self.budgets):
             raise InputError(f"The model of {self.label} has {len(code)} tokens, and the study {max(self.budgets)}.")
         width = features.shape[1] // len(code)
-        return Embedding.of(features, self._images.owners, [width * budget for budget in self.budgets])
+        sizes = [width * budget for budget in self.budgets]
+        images = self._images
+        return Embedding.of(features, images.owners, sizes, images.source_of, len(images.sources))
 
     @cached_property
     def predicted(self) -> np.ndarray:

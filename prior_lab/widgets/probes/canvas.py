@@ -40,9 +40,11 @@ class ProbeCanvas(Canvas):
     selected = traitlets.Int().tag(sync=True)
     view = traitlets.Unicode().tag(sync=True)
     paper = traitlets.Bool().tag(sync=True)
+    source = traitlets.Unicode().tag(sync=True)
 
     answers = traitlets.Dict().tag(sync=True)  # the arm that `predicted` is of, and its confusions
     predicted = traitlets.Bytes().tag(sync=True)  # int16 [taxonomy, budget, image]
     map = traitlets.Dict().tag(sync=True)  # the arm that the places are of, or why it has none
     places = traitlets.Bytes().tag(sync=True)  # float32 [budget, objects and then images, 2]
     neighbours = traitlets.Bytes().tag(sync=True)  # int32 [budget, object, neighbour]
+    found = traitlets.Bytes().tag(sync=True)  # int32 [budget, source, object, rank]: images, or -1

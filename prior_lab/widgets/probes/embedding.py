@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 NEIGHBOURS = 8
+FOUND = 8  # images of a source that are shown
 
 Features = Float[np.ndarray, "image feature"]
 Owners = Int[np.ndarray, "image"]
@@ -26,21 +27,31 @@ class Embedding:
     ----------
     objects, images : places; objects lie in the middle of their frames, one root mean square from the origin.
     neighbours : the objects next to each object, the nearest first: fewer than eight where there are few objects.
+    found : what the first image of each object finds among the images of each source, the most similar first; -1 where
+        there are fewer.
     """
 
     objects: Float[np.ndarray, "budget object 2"]
     images: Float[np.ndarray, "budget image 2"]
     neighbours: Int[np.ndarray, "budget object neighbour"]
+    found: Int[np.ndarray, "budget source object rank"]
 
     @classmethod
-    def of(cls, features: Features, owners: Owners, sizes: Sequence[int]) -> Self:
+    def of(
+        cls, features: Features, owners: Owners, sizes: Sequence[int], sources: Owners | None = None, count: int = 0
+    ) -> Self:
         """The embedding of features whose first columns are those of a shorter prefix.
 
         Parameters
         ----------
         owners : the object of every image, from 0, each with a frame at least.
         sizes : columns of each budget, ascending.
+        sources : where each image comes from, from 0.
+        count : how many sources there are.
         """
+        firsts = np.unique(owners, return_index=True)[1]
+        origins = np.zeros_like(owners) if sources is None else sources
+        found = [find_among(features[:, :size], firsts, origins, count) for size in sizes]
         features = standardised(features)
         means = object_means(features, owners)
         places: list[tuple[np.ndarray, np.ndarray]] = []
@@ -51,7 +62,7 @@ class Embedding:
             places.append((flat @ turn, spread @ turn))
             near.append(nearest(means[:, :size]))
         objects, images = (np.stack(found).astype(np.float32) for found in zip(*places, strict=True))
-        return cls(objects, images, np.stack(near).astype(np.int32))
+        return cls(objects, images, np.stack(near).astype(np.int32), np.stack(found).astype(np.int32))
 
 
 def standardised(features: Features) -> Features:
@@ -75,6 +86,21 @@ def nearest(means: Float[np.ndarray, "object feature"], count: int = NEIGHBOURS)
     cosine = units @ units.T
     np.fill_diagonal(cosine, -np.inf)
     return np.argsort(-cosine, axis=1, kind="stable")[:, : min(count, len(means) - 1)]
+
+
+def find_among(
+    features: Features, queries: Int[np.ndarray, "object"], sources: Owners, count: int
+) -> Int[np.ndarray, "source object rank"]:
+    """The images of each source with the largest cosine to those of the queries, as `probes.matching` ranks them."""
+    norms = np.linalg.norm(features, axis=1, keepdims=True)
+    units = features / np.where(norms > 0, norms, 1)
+    cosine = units[queries] @ units.T
+    found = np.full((count, len(queries), FOUND), -1)
+    for source in range(count):
+        there = np.flatnonzero(sources == source)
+        order = np.argsort(-cosine[:, there], axis=1, kind="stable")[:, :FOUND]
+        found[source, :, : order.shape[1]] = there[order]
+    return found
 
 
 def rotation(places: Float[np.ndarray, "object 2"], onto: Float[np.ndarray, "object 2"]) -> Float[np.ndarray, "2 2"]:

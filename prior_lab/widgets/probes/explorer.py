@@ -84,6 +84,8 @@ def explore_probes(
         arm=arm,
         taxonomy=probed.taxonomies[0] if taxonomy is None else taxonomy,
         budget=budgets[len(budgets) // 2] if budget is None else budget,
+        sources=probed.sources,
+        source=probed.other_source(0),
     )
     return ProbeExplorer(study, probed, state)
 
@@ -98,7 +100,7 @@ class ProbeExplorer(Explorer):
     state : arm, label level, budget and object, as a plain object.
     """
 
-    settings = ("group", "arm", "taxonomy", "budget", "selected", "view", "paper")
+    settings = ("group", "arm", "taxonomy", "budget", "selected", "view", "paper", "source")
     state: ProbeState
     canvas: ProbeCanvas
 
@@ -183,6 +185,15 @@ class ProbeExplorer(Explorer):
         self.canvas.selected = self.images.find(name)
 
     @property
+    def source(self) -> str:
+        """Among whose images the selected object is sought, such as an artist of `emoji`; set it for another's."""
+        return self.state.source
+
+    @source.setter
+    def source(self, source: str) -> None:
+        self._set("source", source)
+
+    @property
     def table(self) -> xr.Dataset:
         """Accuracies of the group's arms with their intervals, and the baselines, as `figures.accuracy_table` tells."""
         return figures.accuracy_table(self.study, self.group)
@@ -207,7 +218,10 @@ class ProbeExplorer(Explorer):
             "",
             *wrapped(f"{arm.whose}: {summary.confusion_text(self.images, arm, state.taxonomy, state.budget)}"),
         ]
-        return "\n".join([*lines, *summary.object_text(self.images, arm, state.selected, state.taxonomy, state.budget)])
+        lines += summary.object_text(self.images, arm, state.selected, state.taxonomy, state.budget)
+        if state.source and arm.has_model:
+            lines += summary.found_text(self.images, arm, state.selected, state.source, state.budget)
+        return "\n".join(lines)
 
     def __repr__(self) -> str:
         """What a notebook stores where the live widget was."""
@@ -270,6 +284,7 @@ class ProbeExplorer(Explorer):
         with self.canvas.hold_sync():
             self.canvas.places = np.concatenate([found.objects, found.images], axis=1).astype("<f4").tobytes()
             self.canvas.neighbours = found.neighbours.astype("<i4").tobytes()
+            self.canvas.found = found.found.astype("<i4").tobytes()
             self.canvas.map = {"of": of, "missing": ""}
 
     def _prepare(self) -> None:

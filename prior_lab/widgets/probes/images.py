@@ -70,6 +70,20 @@ class ProbedImages:
         return np.unique(self.dataset.objects.numpy(), return_inverse=True)[1].astype(np.int64)
 
     @cached_property
+    def sources(self) -> tuple[str, ...]:
+        """Where images come from, such as the artists of `emoji`; nothing where they all come from one place."""
+        name = self.dataset.source_taxonomy()
+        return () if name is None else self.dataset.label_names[self.dataset.taxonomies.index(name)]
+
+    @cached_property
+    def source_of(self) -> Int64[np.ndarray, "image"]:
+        """The source of every image, by its number among `sources`; 0 where there are none."""
+        name = self.dataset.source_taxonomy()
+        if name is None:
+            return np.zeros(len(self.dataset), np.int64)
+        return self.dataset.labels[:, self.dataset.taxonomies.index(name)].numpy()
+
+    @cached_property
     def firsts(self) -> Int64[np.ndarray, "object"]:
         """The first frame of every object; its labels are the object's."""
         return np.unique(self.owners, return_index=True)[1].astype(np.int64)
@@ -85,6 +99,11 @@ class ProbedImages:
         words = [readable(name) for name in self.full_names]
         times = Counter(words)
         return tuple(word if times[word] == 1 else name for word, name in zip(words, self.full_names, strict=True))
+
+    def other_source(self, thing: int) -> str:
+        """The first source other than that of an object's first image; "" where there is none."""
+        own = self.source_of[self.firsts[thing]]
+        return next((name for number, name in enumerate(self.sources) if number != own), "")
 
     def find(self, name: str) -> int:
         """The object of a name, in words or in full.

@@ -114,6 +114,35 @@ class ObjectPanel {
   }
 }
 
+// What the first image of the selected object finds among those of another source, such as another artist.
+class FoundPanel {
+  constructor({ objects, firsts, sources, sourceOf }, owners, sheet, choose) {
+    Object.assign(this, { objects, firsts, sources, sourceOf, owners, sheet });
+    this.picker = chooser("among whose images", choose);
+    this.heading = make("div", { class: "pl-heading" });
+    this.row = make("div", { class: "pl-near" });
+    this.node = make("section", { class: "pl-found" }, make("div", { class: "pl-bar" }, this.heading, named("among", this.picker)), this.row);
+    this.node.hidden = sources.length < 2;
+    this.picker.fill(sources.map((name) => [name, name]));
+  }
+
+  // `found` are images, the most similar first; -1 where there are fewer.
+  show(selected, source, found) {
+    const images = found.filter((image) => image >= 0);
+    const place = images.findIndex((image) => this.owners[image] === selected);
+    const own = this.sources[this.sourceOf[this.firsts[selected]]];
+    this.picker.show(source);
+    this.heading.replaceChildren(`${this.objects[selected].name} of ${own}: ${images.length ? (place < 0 ? "its own is further down" : `its own is at place ${place + 1}`) : "nothing found yet"}`);
+    this.row.replaceChildren(...images.map((image) => this.tile(image, selected)));
+  }
+
+  tile(image, selected) {
+    const [owner, tile] = [this.owners[image], this.sheet.tile()];
+    this.sheet.put(tile, image, this.objects[owner].name);
+    return make("div", { class: `pl-neighbour ${owner === selected ? "pl-correct" : "pl-wrong"}`, title: this.objects[owner].name }, tile, make("span", {}, this.objects[owner].name));
+  }
+}
+
 class ConfusionPanel {
   constructor(taxonomies) {
     this.taxonomies = taxonomies;

@@ -16,7 +16,7 @@ function render({ model, el }) {
   const at = () => budgets.indexOf(get("budget"));
   const level = () => taxonomies.findIndex(({ name }) => name === get("taxonomy"));
   const isOf = (what) => String(what.of) === String([get("group"), get("arm")]);
-  let [predicted, neighbours] = [numbers(Int16Array, get("predicted")), new Int32Array(0)];
+  let [predicted, neighbours, found] = [numbers(Int16Array, get("predicted")), new Int32Array(0), new Int32Array(0)];
 
   const select = (object) => frame.put({ selected: object });
   const slider = new BudgetSlider({ budgets, choose: (budget) => frame.put({ budget }) });
@@ -26,6 +26,7 @@ function render({ model, el }) {
   const map = new EmbeddingMap({ ...scene, owners, sheet, hover, choose: select, play: (event) => slider.listen(event) });
   const curves = new Curves({ slider, label: "probe accuracy against budget" });
   const panel = new ObjectPanel(scene, sheet, select);
+  const among = new FoundPanel(scene, owners, sheet, (source) => frame.put({ source }));
   const confusion = new ConfusionPanel(taxonomies);
   const group = chooser("token kind", (label) => frame.ask({ action: "group", label }));
   const arm = chooser("ordering", (label) => frame.ask({ action: "arm", label }));
@@ -49,7 +50,7 @@ function render({ model, el }) {
       make("section", { class: "pl-accuracies" }, make("div", { class: "pl-bar" }, heading, paper), curves.node, paperNote),
       make("section", { class: "pl-map-of" }, make("div", { class: "pl-bar" }, title, view.node), map.node,
         mapLegend(taxonomies[0].labels, scene.palette, (label) => map.set({ label })), make("p", { class: "pl-note" }, AXES))),
-    panel.node, confusion.node);
+    panel.node, among.node, confusion.node);
 
   function showArm() {
     arm.fill(scene.groups[get("group")].map((label) => [label, label]));
@@ -67,11 +68,11 @@ function render({ model, el }) {
   }
 
   function showCurves() {
-    const [found, here] = [get("curves")[get("group")], level()];
-    const isPrinted = found.arms.some((one) => one.paper?.[here].some((value) => value !== null));
-    const arms = found.arms.map((one) => ({ ...one, value: one.accuracy[here], low: one.low[here], high: one.high[here],
+    const [measured, here] = [get("curves")[get("group")], level()];
+    const isPrinted = measured.arms.some((one) => one.paper?.[here].some((value) => value !== null));
+    const arms = measured.arms.map((one) => ({ ...one, value: one.accuracy[here], low: one.low[here], high: one.high[here],
       printed: get("paper") && isPrinted ? one.paper?.[here] : undefined }));
-    curves.show({ arms, baselines: found.baselines.map((one) => ({ ...one, value: one.accuracy[here] })), decimals: 1, unit: "%", shown: get("arm") });
+    curves.show({ arms, baselines: measured.baselines.map((one) => ({ ...one, value: one.accuracy[here] })), decimals: 1, unit: "%", shown: get("arm") });
     heading.textContent = `Probe accuracy, ${get("taxonomy")}`;
     paper.hidden = !isPrinted;
     box.checked = get("paper");
@@ -87,16 +88,25 @@ function render({ model, el }) {
 
   // What depends on budget, label level and object alike.
   function showNumbers() {
-    const [answers, found] = [get("answers"), get("map")];
+    const [answers, placed] = [get("answers"), get("map")];
     const selected = get("selected");
     const count = objects.length ? neighbours.length / budgets.length / objects.length : 0;
     const start = (at() * objects.length + selected) * count;
-    const near = isOf(found) && !found.missing && count ? [...neighbours.subarray(start, start + count)] : null;
+    const isPlaced = isOf(placed) && !placed.missing;
+    const near = isPlaced && count ? [...neighbours.subarray(start, start + count)] : null;
     const first = (level() * budgets.length + at()) * owners.length;
     const labels = isOf(answers) ? frames[selected].map((image) => predicted[first + image]) : [];
-    panel.show({ selected, level: level(), predicted: labels, near, missing: isOf(found) ? found.missing : "" });
+    panel.show({ selected, level: level(), predicted: labels, near, missing: isOf(placed) ? placed.missing : "" });
+    showFound(isPlaced);
     if (isOf(answers)) confusion.show(answers.confusions[get("taxonomy")][at()], level(), answers.whose);
     frame.root.dataset.shown = [get("group"), get("arm"), get("taxonomy"), get("budget"), selected].join("|");
+  }
+
+  function showFound(isPlaced) {
+    const [source, selected] = [scene.sources.indexOf(get("source")), get("selected")];
+    const ranks = found.length / budgets.length / scene.sources.length / objects.length || 0;
+    const start = ((at() * scene.sources.length + source) * objects.length + selected) * ranks;
+    if (source >= 0) among.show(selected, get("source"), isPlaced ? [...found.subarray(start, start + ranks)] : []);
   }
 
   function showAnswers() {
@@ -105,13 +115,14 @@ function render({ model, el }) {
   }
 
   function showMap() {
-    const found = get("map");
-    const isThere = isOf(found);
-    map.missing.textContent = isThere ? found.missing : "";
-    map.node.classList.toggle("pl-without", !(isThere && !found.missing));
-    map.node.classList.toggle("pl-nowhere", isThere && Boolean(found.missing));
-    if (!isThere || found.missing) return showNumbers();
+    const placed = get("map");
+    const isThere = isOf(placed);
+    map.missing.textContent = isThere ? placed.missing : "";
+    map.node.classList.toggle("pl-without", !(isThere && !placed.missing));
+    map.node.classList.toggle("pl-nowhere", isThere && Boolean(placed.missing));
+    if (!isThere || placed.missing) return showNumbers();
     neighbours = numbers(Int32Array, get("neighbours"));
+    found = numbers(Int32Array, get("found"));
     map.load(numbers(Float32Array, get("places")), budgets.length, at());
     return showNumbers();
   }
@@ -135,7 +146,7 @@ function render({ model, el }) {
   };
   const events = {
     group: showArm, arm: showArm, taxonomy: showLevel, paper: showCurves, budget: showBudget, selected: showSelected, view: showView,
-    answers: showAnswers, map: showMap, sheet: showSheet,
+    source: showNumbers, answers: showAnswers, map: showMap, sheet: showSheet,
   };
   Object.entries(events).forEach(([name, show]) => frame.on(`change:${name}`, show));
   frame.fitting(() => {

@@ -25,6 +25,8 @@ class ProbeState:
     selected : number of the object whose neighbours are shown.
     view : what the map is made of.
     paper : whether the paper's numbers stand beside.
+    sources : where images come from; none where they all come from one place.
+    source : among whose images the selected object is sought; "" without sources.
     """
 
     groups: dict[str, tuple[str, ...]]
@@ -38,6 +40,8 @@ class ProbeState:
     selected: int = 0
     view: View = "objects"
     paper: bool = False
+    sources: tuple[str, ...] = ()
+    source: str = ""
 
     def __setattr__(self, name: str, value: object) -> None:
         """Check before setting."""
@@ -58,6 +62,8 @@ class ProbeState:
                     raise InputError(
                         f"There is no object {value}; these images show the objects 0 to {self.objects - 1}."
                     )
+            case "source" if value or self.sources:
+                value = require(value, self.sources, "source of images", "data set")
             case "paper":
                 if not isinstance(value, bool):
                     raise InputError(f"paper is {described(value)}; True or False was expected.")

@@ -28,6 +28,8 @@ def scene_for_browser(
         "taxonomies": [{"name": name, "labels": list(names)} for name, names in levels],
         "objects": [{"name": name, "labels": row} for name, row in zip(images.names, labels, strict=True)],
         "firsts": images.firsts.tolist(),
+        "sources": list(images.sources),
+        "sourceOf": images.source_of.tolist(),
         "palette": label_palette(len(images.label_names[0])),
         "sheet": {"side": SIDE, "columns": images.columns},
     }
@@ -99,6 +101,17 @@ def object_text(images: ProbedImages, arm: ProbedArm, thing: int, taxonomy: str,
     listed = [f"{images.names[other]} ({other_label or '–'})" for other, other_label in zip(near, labels, strict=True)]
     shared = f"; {sum(other == label for other in labels)} of {len(near)} share its label" if label else ""
     return [*lines, *wrapped(f"nearest: {', '.join(listed)}{shared}")]
+
+
+def found_text(images: ProbedImages, arm: ProbedArm, thing: int, source: str, budget: int) -> list[str]:
+    """What an object's first image finds among those of a source, and at which place its own object is."""
+    number = images.sources.index(source)
+    found = arm.embedding.found[arm.budgets.index(budget), number, thing]
+    owners = [int(images.owners[image]) for image in found if image >= 0]
+    own = images.sources[images.source_of[images.firsts[thing]]]
+    place = f"its own is at place {owners.index(thing) + 1}" if thing in owners else "its own is further down"
+    listed = ", ".join(images.names[owner] for owner in owners)
+    return wrapped(f"{own}'s among {source}'s: {listed}; {place}")
 
 
 def confusion_text(images: ProbedImages, arm: ProbedArm, taxonomy: str, budget: int) -> str:
