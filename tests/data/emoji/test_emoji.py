@@ -186,3 +186,18 @@ def test_a_damaged_file_is_told(tmp_path: Path):
         InputError, match=r"is missing; reinstall prior_lab, or run python -m prior_lab data build emoji"
     ):
         load_dataset("emoji", "test", path=tmp_path / "nothing.zip")
+
+
+def test_artists_vary_within_a_concept_and_groups_do_not():
+    data = load_dataset("emoji", "validation")
+    assert data.object_taxonomies() == ("group", "subgroup")
+    assert data.source_taxonomy() == "artist"
+    of_objects = data.with_taxonomies(data.object_taxonomies())
+    assert (of_objects.taxonomies, of_objects.source_taxonomy()) == (("group", "subgroup"), None)
+    assert torch.equal(of_objects.labels, data.labels[:, :2])
+    assert of_objects.label_names == data.label_names[:2]
+
+
+def test_labels_that_are_not_there_are_refused():
+    with pytest.raises(InputError, match="emoji has no labels 'colour'; it has group, subgroup, artist"):
+        load_dataset("emoji", "validation").with_taxonomies(["group", "colour"])
