@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from collections.abc import Callable
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
@@ -21,6 +22,25 @@ def add_member(archive: ZipFile, name: str, data: bytes, method: int) -> None:
 def recorded_sha256(path: Path) -> str:
     """SHA-256 of a bundled file, from the record that lies beside it."""
     return path.with_name(f"{path.name}.sha256").read_text(encoding="ascii").split()[0]
+
+
+def rebuilt_verdict(out: Path, digest: str, bundled: Path, causes: str, other: Callable[[], str] | None = None) -> str:
+    """Whether a file that was made anew is the bundled one, in a sentence.
+
+    Parameters
+    ----------
+    digest : SHA-256 of the new file.
+    causes : what makes them differ, most likely.
+    other : what is to be said of files that differ.
+    """
+    made = f"{out}: SHA-256 {digest}"
+    if not bundled.is_file():
+        return made
+    recorded = recorded_sha256(bundled)
+    if digest == recorded:
+        return f"{made}, identical to the bundled file"
+    difference = f"{other()}; " if other else ""
+    return f"{made} DIFFERS from the bundled file's {recorded}; {difference}{causes} is the likely cause"
 
 
 def open_archive(path: Path, sha256: str, name: str) -> ZipFile:

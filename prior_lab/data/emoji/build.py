@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import UInt8
 from tqdm.auto import tqdm
 
+from prior_lab.data.archive import rebuilt_verdict
 from prior_lab.data.emoji import drawing
 from prior_lab.data.emoji.bundle import (
     Bundle,
@@ -144,14 +145,8 @@ def _near(one: Drawing, other: Drawing, bits: int) -> NearDuplicate:
 
 
 def _verdict(out: Path, digest: str) -> str:
-    if not bundle_path().is_file():
-        return f"{out}: SHA-256 {digest}"
-    if recorded_sha256() == digest:
-        return f"{out}: SHA-256 {digest}, identical to the bundled file"
-    return (
-        f"{out}: SHA-256 {digest} DIFFERS from the bundled file's {recorded_sha256()}; {_pixel_verdict(out, digest)}; "
-        "another version of resvg-py or of Pillow (libwebp) is the likely cause"
-    )
+    causes = "another version of resvg-py or of Pillow (libwebp)"
+    return rebuilt_verdict(out, digest, bundle_path(), causes, lambda: _pixel_verdict(out, digest))
 
 
 def _pixel_verdict(out: Path, digest: str) -> str:

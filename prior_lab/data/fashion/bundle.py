@@ -7,25 +7,23 @@ so that what is alike lies side by side, which xz makes most of (lossless WebP s
 the publisher's.
 """
 
-import hashlib
-import io
 import lzma
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
+from zipfile import ZIP_STORED, ZipFile
 
 import numpy as np
 from jaxtyping import Int64, UInt8
 
+from prior_lab.data import archive
 from prior_lab.data.fashion.files import CLASSES, PARTS, SIDE, SPLITS, Published, read_published, share
 from prior_lab.errors import InputError
 from prior_lab.files import sha256, writing
 
 CHOSEN = {"train": 1000, "validation": 200, "test": 1000}  # images of each class
 FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "lc": 4, "lp": 0, "pb": 0, "nice_len": 273}]
-EPOCH = (1980, 1, 1, 0, 0, 0)
 LICENCE = """The MIT License (MIT) Copyright © 2017 Zalando SE, https://tech.zalando.com
 
 Permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated documentation files (the “Software”), to deal in the Software without restriction, including without limitation the rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell copies of the Software, and to permit persons to whom the Software is furnished to do so, subject to the following conditions:
@@ -70,15 +68,7 @@ def build_fashion(source: Path, out: Path) -> str:
     with writing(out) as path:
         write_bundle(path, {split: choose(parts[PARTS[split]], split) for split in SPLITS})
     digest = sha256(out)
-    if not bundle_path().is_file():
-        print(f"{out}: SHA-256 {digest}")
-    elif digest == recorded_sha256():
-        print(f"{out}: SHA-256 {digest}, identical to the bundled file")
-    else:
-        print(
-            f"{out}: SHA-256 {digest} DIFFERS from the bundled file's {recorded_sha256()}; another version of liblzma "
-            "or other published files are the likely cause"
-        )
+    print(archive.rebuilt_verdict(out, digest, bundle_path(), "another version of liblzma"))
     return digest
 
 
@@ -105,13 +95,15 @@ def choose(part: Published, split: str) -> Chosen:
 
 def write_bundle(path: Path, splits: Mapping[str, Chosen]) -> None:
     """Write the file; its bytes depend on the arguments and on the version of liblzma only."""
-    with ZipFile(path, "w") as archive:
-        _add(archive, "LICENSE", LICENCE.encode())
+    with ZipFile(path, "w") as file:
+        archive.add_member(file, "LICENSE", LICENCE.encode(), ZIP_STORED)
         for split, chosen in splits.items():
             order = np.argsort(chosen.labels, kind="stable")
             columns = np.ascontiguousarray(chosen.images[order].transpose(0, 2, 1))
-            _add(archive, f"{split}.positions", chosen.positions[order].astype("<i4").tobytes())
-            _add(archive, f"{split}.xz", lzma.compress(columns.tobytes(), filters=FILTERS))
+            positions = chosen.positions[order].astype("<i4").tobytes()
+            archive.add_member(file, f"{split}.positions", positions, ZIP_STORED)
+            pixels = lzma.compress(columns.tobytes(), filters=FILTERS)
+            archive.add_member(file, f"{split}.xz", pixels, ZIP_STORED)
 
 
 def bundle_path() -> Path:
@@ -121,7 +113,7 @@ def bundle_path() -> Path:
 
 def recorded_sha256() -> str:
     """SHA-256 of the bundled file, from the record that lies beside it."""
-    return bundle_path().with_suffix(".zip.sha256").read_text(encoding="ascii").split()[0]
+    return archive.recorded_sha256(bundle_path())
 
 
 class FashionBundle:
@@ -133,19 +125,7 @@ class FashionBundle:
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        path = path or bundle_path()
-        if not path.is_file():
-            raise InputError(f"{path} is missing; reinstall prior_lab, or run python -m prior_lab data build fashion")
-        data, expected = path.read_bytes(), recorded_sha256()
-        found = hashlib.sha256(data).hexdigest()
-        if found != expected:
-            raise InputError(
-                f"{path} is truncated or altered: its SHA-256 is {found}, expected {expected}; reinstall prior_lab"
-            )
-        try:
-            self._archive = ZipFile(io.BytesIO(data))
-        except BadZipFile as error:
-            raise InputError(f"{path} is no bundle of images: {error}") from error
+        self._archive = archive.open_archive(path or bundle_path(), recorded_sha256(), "fashion")
 
     def positions(self, split: str) -> Int64[np.ndarray, "image"]:
         """Of the images of a split in their published part, rising."""
@@ -161,10 +141,3 @@ class FashionBundle:
 
     def _stored_positions(self, split: str) -> Int64[np.ndarray, "image"]:
         return np.frombuffer(self._archive.read(f"{split}.positions"), "<i4").astype(np.int64)
-
-
-def _add(archive: ZipFile, name: str, data: bytes) -> None:
-    info = ZipInfo(name, EPOCH)
-    info.compress_type = ZIP_STORED
-    info.create_system = 3
-    archive.writestr(info, data)

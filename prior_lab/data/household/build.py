@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 from tqdm.auto import tqdm
 
+from prior_lab.data.archive import rebuilt_verdict
 from prior_lab.data.household.bundle import (
     SIZE,
     Bundle,
@@ -130,14 +131,8 @@ def _manifest_row(piece: Piece, entry: Entry) -> ManifestRow:
 
 
 def _verdict(out: Path, digest: str) -> str:
-    if not bundle_path().is_file():
-        return f"{out}: SHA-256 {digest}"
-    if recorded_sha256() == digest:
-        return f"{out}: SHA-256 {digest}, identical to the bundled file"
-    return (
-        f"{out}: SHA-256 {digest} DIFFERS from the bundled file's {recorded_sha256()}; {_pixel_verdict(out, digest)}; "
-        "another version of Pillow (libjpeg, libwebp) or of sweethome3d-furniture is the likely cause"
-    )
+    causes = "another version of Pillow (libjpeg, libwebp) or of sweethome3d-furniture"
+    return rebuilt_verdict(out, digest, bundle_path(), causes, lambda: _pixel_verdict(out, digest))
 
 
 def _pixel_verdict(out: Path, digest: str) -> str:
