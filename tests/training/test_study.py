@@ -136,6 +136,7 @@ def test_data_list_names_the_data_sets(capsys: pytest.CaptureFixture[str]) -> No
     main(["data", "list"])
     assert [line.split(":")[0] for line in capsys.readouterr().out.splitlines()] == [
         "household",
+        "emoji",
         "faces",
         "fashion",
         "fashion-full",
