@@ -10,9 +10,9 @@ linear probes of the whole code, which learnt from 2,500 images, and of 20 neare
 - Wide codes count for more than training at first: encoders that learnt nothing have 0.750, 0.602 with width 32 and 63
   tokens of 32 channels, 0.802, 0.705 with width 64 and 64 channels, and no more with a width of 128 or 256.
 - Where a patch lies is what FLIP's encoder is slow to learn. Trained on the labels (gentle views, 200 steps of 128,
-  width 64) it tells 0.617 of the classes on test, and 0.719 with `places="embedding"`, which gives 0.816, 0.722 untrained (31
-  tokens). Query and key maps that start equal tell 0.609 of them, with residual scales of 1 besides 0.555, where 0.636
-  was to be beaten (width 32, 250 steps).
+  width 64) it tells 0.617 of the classes on test, and 0.719 with `places="embedding"`, which gives 0.816,
+  0.722 untrained (31 tokens). Query and key maps that start equal tell 0.609 of them, with residual scales of 1 besides
+  0.555, where 0.636 was to be beaten (width 32, 250 steps).
 - Learning rate (PRIOR, Gaussian tokens, width 32, 400 steps): 1e-2 gives 0.756, 0.662 and 3e-2 0.763, 0.695; with
   gentler views (crop 0.3 instead of 0.5, turns of 5 instead of 20 degrees) and a rate weight of 0.001 instead of 0.02
   it is 0.777, 0.714.
