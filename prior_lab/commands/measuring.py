@@ -8,7 +8,7 @@ import numpy as np
 import tyro
 
 from prior_lab.commands.answers import Answer, Answering, table
-from prior_lab.commands.summaries import study_summary
+from prior_lab.commands.summaries import study_summary, study_table
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -251,7 +251,7 @@ class Measure(Answering):
         name_for_file(self.name, "The study")
         tree = study_from_runs(self.runs, name=self.name)
         results.save(tree, self.out)
-        return Answer(study_summary(tree, self.out), f"wrote {self.out}")
+        return Answer(study_summary(tree, self.out), f"{study_table(tree)}\nwrote {self.out}")
 
 
 def _heading(about: dict[str, Any]) -> str:

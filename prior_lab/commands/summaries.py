@@ -21,7 +21,11 @@ def study_summary(study: "xr.DataTree", path: Path) -> dict[str, Any]:
 
 
 def study_table(study: "xr.DataTree") -> str:
-    """SSIM, or the accuracy of linear probes at the finest label level, of every arm at every budget."""
+    """SSIM, or the accuracy of linear probes at the finest label level, of every arm at every budget.
+
+    Beside accuracies stand those of the baselines, the ceiling among them if it was trained, and by how much each run's
+    probes of the whole code are ahead of the pixels' on the same objects.
+    """
     curves = {}
     for name, arm in study.children.items():
         worth = _worth(arm).mean("seed")
@@ -31,7 +35,28 @@ def study_table(study: "xr.DataTree") -> str:
             curves[name], title = worth.isel(taxonomy=-1), f"{worth.taxonomy.values[-1]} accuracy at budget"
     budgets = next(iter(curves.values())).budget.values
     rows = [[name, *(f"{value:.3f}" for value in curve.values)] for name, curve in curves.items()]
-    return table([title, *map(str, budgets)], rows)
+    told = table([title, *map(str, budgets)], rows)
+    return told if study.attrs["task"] == "reconstruction" else f"{told}\n\n{_beside(study)}"
+
+
+def _beside(study: "xr.DataTree") -> str:
+    """Baselines with their intervals, and leads over the pixels' probe, at the finest label level."""
+    from prior_lab.results import leads_over
+
+    finest = study.to_dataset().isel(taxonomy=-1)
+    rows = []
+    for name in finest["baseline"].values.tolist():
+        low, high = finest["baseline_interval"].sel(baseline=name).values
+        rows.append(
+            [name, f"{finest['baseline_accuracy'].sel(baseline=name).item():.3f}", f"({low:.3f} to {high:.3f})"]
+        )
+    leads = [
+        [name, *map(str, leads_over(study, name).values())] for name in study.children if "pixels" in finest["baseline"]
+    ]
+    width = max((len(lead) for lead in leads), default=1)
+    leads = [lead + [""] * (width - len(lead)) for lead in leads]
+    head = ["ahead of pixels, whole code", *(f"run {number + 1}" for number in range(width - 1))]
+    return f"{table(['baseline', 'accuracy', '95 % interval'], rows)}\n\n{table(head, leads)}"
 
 
 def _worth(arm: "xr.DataTree") -> "xr.DataArray":

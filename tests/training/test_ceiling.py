@@ -1,5 +1,6 @@
 """The encoder of a contrastive run trained on the labels, and its place in a study."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import prior_lab as pl
 from prior_lab.__main__ import main
 from prior_lab.data.feeding.augmentation import Augmentation
 from prior_lab.errors import InputError
+from prior_lab.results import leads_over
 from prior_lab.tasks import ContrastiveExperiment
 from prior_lab.training.ceiling import CEILING_FILE, read_ceiling, train_ceiling
 from prior_lab.training.runs import run_experiment
@@ -109,6 +111,17 @@ def test_a_study_has_the_ceiling_that_lies_in_a_run(
     assert low <= float(told.sel(taxonomy="size").mean()) <= high
     main(["measure", str(run), "--out", str(tmp_path / "measured.nc")])
     assert "labels" in pl.load_study(tmp_path / "measured.nc")["baseline"].values
+    printed = capsys.readouterr().out
+    accuracy, low, high = (
+        f"{value:.3f}"
+        for value in (
+            float(study["baseline_accuracy"].sel(baseline="labels", taxonomy="size")),
+            *study["baseline_interval"].sel(baseline="labels", taxonomy="size").values,
+        )
+    )
+    assert re.search(rf"^labels +{accuracy} +\({low} to {high}\)$", printed, re.MULTILINE)
+    (lead,) = leads_over(study, "prior-gaussian").values()
+    assert re.search(rf"^prior-gaussian +{re.escape(str(lead))}$", printed, re.MULTILINE)
 
 
 def test_data_without_labels_have_no_ceiling(pictures: Path, tmp_path: Path) -> None:
