@@ -24,12 +24,12 @@ class: of linear probes of the whole code, trained on 2,500 images, and of 20 ne
   EMA-VQ tokens 0.764, 0.751, and PRIOR with EMA-VQ tokens 0.803, 0.785 after 1,500 steps. So Gaussian codes
   pass the pixels then, nominally (2,000 images leave 0.016 to either side), and EMA-VQ codes do not yet.
 
-What short runs of PRIOR with Gaussian tokens on `emoji` have shown, 300 steps of 64 pairs with `places="embedding"`, on the
-validation concepts (recall at 1 and at 5 across seen artists with 127 tokens; pixels have 0.248 and 0.403):
+What short runs of PRIOR with Gaussian tokens on `emoji` have shown, 300 steps of 64 pairs with `places="embedding"`, on
+the validation concepts (recall at 1 and at 5 across seen artists with 127 tokens; pixels have 0.248 and 0.403):
 
-- Views as of `household` but for a colour jitter of 0.3, crops of 0.3 and some occlusion: 0.224 and 0.510. Stronger (0.6,
-  crops of 0.5, a fifth of the views grey): 0.158 and 0.394. Gentler (0.1, crops of 0.1, turns of 10 degrees): 0.247 and
-  0.551, which is the recipe.
+- Views as of `household` but for a colour jitter of 0.3, crops of 0.3 and some occlusion: 0.224 and 0.510. Stronger
+  (0.6, crops of 0.5, a fifth of the views grey): 0.158 and 0.394. Gentler (0.1, crops of 0.1, turns of 10 degrees):
+  0.247 and 0.551, which is the recipe.
 - Batches of 128 pairs with twice the learning rate: 0.246 and 0.559, for twice the time.
 - Patches of 4 pixels as well (32 instead of 24 patches): 0.229 and 0.521.
 
