@@ -1,13 +1,16 @@
 """What the labels themselves bring: the encoder of a contrastive run trained on them, the ceiling of its probes.
 
 Encoder, pairs of views, steps, optimiser and schedule are those of the run's experiment. In place of tokens and
-projection heads a linear map for every label level reads the mean of the encoder's tokens, and the mean cross-entropy
-of the levels is minimised. Of the moving averages of the weights at every validation the one is kept that tells most
-labels of the validation split; it is told on the test split, once. A probe that comes near it has little left to gain;
-where the pixels' probe comes near it too, the data decide nothing.
+projection heads a linear map for every label level reads all tokens of the encoder, as a probe of the whole code does,
+and the mean cross-entropy of the levels is minimised. Of the moving averages of the weights at every validation the one
+is kept that classifies most images of the validation split correctly; it is measured on the test split, once.
+
+It is the ceiling of what the encoder learns in as many steps, not of the data: where the steps are few it may lie below
+the probes of a wide code, which are solved to the end, and then it says that the steps are too few.
 """
 
 import copy
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,7 +40,7 @@ BATCH = 256  # images that are told at once
 
 
 class Labeller(nn.Module):
-    """The encoder of a contrastive model, and a linear map of its mean token for every label level.
+    """The encoder of a contrastive model, and a linear map of all its tokens for every label level.
 
     Parameters
     ----------
@@ -47,12 +50,13 @@ class Labeller(nn.Module):
     def __init__(self, config: ContrastiveConfig, labels: Sequence[int]) -> None:
         super().__init__()
         self.encoder = ContrastiveModel(config).encoder
-        self.maps = nn.ModuleList(nn.Linear(config.channels, count) for count in labels)
+        self.maps = nn.ModuleList(nn.Linear((2**config.levels - 1) * config.channels, count) for count in labels)
 
     def forward(self, patches: Patches) -> list[Float[Tensor, "batch label"]]:
         """Logits at every level."""
-        token = self.encoder(patches).mean(dim=1)
-        return [one(token) for one in self.maps]
+        tokens = self.encoder(patches)
+        features = tokens.flatten(1) / math.sqrt(tokens.shape[1])  # a step moves logits as if there were one token
+        return [one(features) for one in self.maps]
 
 
 @entry_point
