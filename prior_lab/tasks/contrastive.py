@@ -20,10 +20,10 @@ class: of linear probes of the whole code, trained on 2,500 images, and of 20 ne
 - A few hundred steps do not raise the probe, only the neighbours: width 64 and 31 tokens have 0.787, 0.736 after 300
   steps (untrained 0.788, 0.652), and with places 0.810, 0.734 (MBOP-TD).
 - With places and 63 tokens MBOP-TD has 0.818, 0.745 after 600 of 1,500 steps and 0.832, 0.772 at the end, PRIOR 0.810,
-  0.732 after 300 of 1,200. With probes trained on 5,000 images (pixels 0.828, 0.785) MBOP-TD has 0.837, 0.794, with
-  EMA-VQ tokens 0.764, 0.751, and PRIOR with EMA-VQ tokens 0.803, 0.785 after 1,500 steps. On test, one
-  seed, MBOP-TD with Gaussian tokens is ahead of the pixels' 0.829 by 0.009 (0.002 to 0.016); both EMA-VQ codes are
-  behind, by 0.059 and 0.038.
+  0.732 after 300 of 1,200. With probes trained on 5,000 images (pixels 0.828, 0.785) PRIOR has 0.841, 0.790 and MBOP-TD
+  0.837, 0.794 after 1,500 steps, with EMA-VQ tokens 0.803, 0.785 and 0.764, 0.751. On test, one seed, MBOP-TD with
+  Gaussian tokens is ahead of the pixels' 0.829 by 0.009 (0.002 to 0.016); both EMA-VQ codes are behind, PRIOR's by
+  0.038 and MBOP-TD's by 0.059.
 - 1,500 steps are few: trained on the labels for as long, with the same views, the encoder has 0.806 on test where a
   linear map reads its mean token and 0.808 where it reads all, and its validation still rises.
 
