@@ -9,13 +9,16 @@ import torch
 
 import prior_lab as pl
 from prior_lab import figures
-from prior_lab.results import lead
+from prior_lab.effective_information import encode_images
+from prior_lab.probes import Samples, matching
+from prior_lab.results import lead, leads_over
 from prior_lab.tasks import ContrastiveExperiment, experiment_from_json, nt_xent_by_budget
 from prior_lab.zoo import load_contrastive, model_record
 
 STUDY = "household-reconstruction"
 KINDS = ("gaussian", "categorical", "ema-vq")
 CODES = "household-contrastive"
+DRAWINGS = "emoji-contrastive"
 ARMS = [name for name, arm in pl.load_study(STUDY).children.items() if arm.attrs["model"]]
 
 
@@ -35,7 +38,7 @@ def test_a_study_has_two_runs_of_every_arm_of_the_paper_and_of_two_more_ordering
 def test_a_bundled_model_tells_how_it_was_made() -> None:
     for name in pl.list_models():
         record = model_record(name)
-        assert record.command.startswith("python -m prior_lab train --out runs/")
+        assert record.command.startswith("python -m prior_lab train --")
         assert json.loads(record.config)["model"] == json.loads(record.model)
 
 
@@ -117,4 +120,46 @@ def test_the_readme_shows_the_accuracies_of_the_study(root: Path) -> None:
         row = re.search(rf"^\| {label} \|(.*)\|$", readme, re.MULTILINE)
         assert row is not None, label
         values = 100 * accuracy.sel(taxonomy="class").values
+        assert [cell.strip() for cell in row[1].split("|")] == [f"{value:.1f}" for value in values]
+
+
+# Drawings of one concept by many artists
+
+
+@pytest.mark.parametrize("arm", ["prior-gaussian", "prior-ema-vq"])
+def test_prior_finds_a_concept_among_another_artist_s_drawings_more_often_than_pixels(arm: str) -> None:
+    study = pl.load_study(DRAWINGS)
+    pixels = study.dataset["baseline_matched_by_object"].sel(yardstick="pixels", asking="seen", drop=True)
+    found = study[arm].dataset["matched_by_object"].sel(asking="seen", budget=127, drop=True)
+    for measure in ("recall at 1", "recall at 5"):
+        assert (
+            lead(found.sel(measure=measure, drop=True), pixels.sel(measure=measure, drop=True)).verdict == "holds here"
+        )
+    assert all(ahead.verdict == "holds here" for ahead in leads_over(study, arm, taxonomy="group").values())
+
+
+def test_a_bundled_model_of_drawings_matches_as_its_study_tells() -> None:
+    """A third of the artists measured anew, by the model that is bundled."""
+    study = pl.load_study(DRAWINGS)
+    data = pl.load_dataset("emoji", split="test")
+    artists = data.labels[:, data.taxonomies.index("artist")]
+    model = load_contrastive(study["prior-gaussian"].attrs["model"])
+    features = model.features(encode_images(model, data)[:1]).detach().contiguous()
+    unseen = torch.tensor([data.label_names[2].index(name) for name in ("openmoji", "fxemoji")])
+    asking = torch.isin(artists, unseen)
+    measured = matching(
+        Samples(features, data.labels[:, :1], data.objects), artists, widths={1: features.shape[1]}, asking=asking,
+        answering=~asking,
+    )  # fmt: skip
+    stored = study["prior-gaussian"].dataset["matched"].sel(asking="unseen", budget=1).isel(seed=0)
+    assert measured.matched.sel(budget=1).values == pytest.approx(stored.values, abs=0.01)
+
+
+def test_the_readme_shows_the_recall_of_the_study(root: Path) -> None:
+    study = pl.load_study(DRAWINGS)
+    readme = (root / "README.md").read_text().split("| recall at 1 at budget |")[1]
+    for label, node in figures.study_arms(study, "accuracy").items():
+        row = re.search(rf"^\| {label} \|(.*)\|$", readme, re.MULTILINE)
+        assert row is not None, label
+        values = 100 * node["matched"].mean("seed").sel(asking="seen", measure="recall at 1").values
         assert [cell.strip() for cell in row[1].split("|")] == [f"{value:.1f}" for value in values]
