@@ -1,7 +1,8 @@
 // Curves over the budgets: one for every arm with its interval, baselines as thin lines, a cursor at the budget, and a
 // table of the values there. All is drawn here, so the cursor moves without a kernel.
 
-const PLOT = { left: 44, right: 14, top: 14, bottom: 40, inset: 10, labels: 56 };
+const PLOT = { left: 44, right: 14, top: 14, bottom: 40, inset: 10 };
+const LETTER = 5.7; // pixels of a letter of a label, on average
 const LEAST_GAP = 13; // pixels between the middles of two labels above each other
 const UNKNOWN = "–";
 
@@ -60,7 +61,8 @@ class Curves {
   }
 
   get right() {
-    return this.width - (this.baselines?.length ? PLOT.labels + PLOT.right : PLOT.right);
+    const letters = Math.max(0, ...(this.baselines ?? []).map((one) => this.baselineLabel(one).length));
+    return this.width - PLOT.right - LETTER * letters;
   }
 
   x(budget) {
@@ -110,11 +112,15 @@ class Curves {
     ];
   }
 
+  baselineLabel({ label, value }) {
+    return `${label} ${value.toFixed(0)}`;
+  }
+
   baselineLines() {
     const heights = spaced(this.baselines.map((one) => this.y(one.value) + 4));
-    return this.baselines.flatMap(({ label, value }, i) => [
-      draw("path", { class: "pl-compare", d: `M${PLOT.left} ${this.y(value)}H${this.right}` }),
-      draw("text", { x: this.right + 5, y: heights[i] }, `${label} ${value.toFixed(0)}`),
+    return this.baselines.flatMap((one, i) => [
+      draw("path", { class: "pl-compare", d: `M${PLOT.left} ${this.y(one.value)}H${this.right}` }),
+      draw("text", { x: this.right + 5, y: heights[i] }, this.baselineLabel(one)),
     ]);
   }
 
