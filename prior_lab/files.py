@@ -142,17 +142,16 @@ def as_path(path: object, noun: str) -> Path:
 def write_tensors(path: Path, tensors: "Mapping[str, Tensor]", metadata: dict[str, str]) -> None:
     """Write a safetensors file.
 
+    Its bytes are made in memory: safetensors' own writer puts a file of another name beside it first, which a process
+    that is killed leaves behind without our marker.
+
     Raises
     ------
     OSError : if it cannot be written, because the disk is full for instance.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
-    try:
-        save_file(dict(tensors), path, metadata)
-    except SafetensorError as error:
-        raise OSError(str(error)) from error
+    path.write_bytes(save(dict(tensors), metadata))
 
 
 def name_for_file(name: object, noun: str) -> str:

@@ -166,7 +166,7 @@ def test_data_sets_are_listed_for_programs(capsys: pytest.CaptureFixture[str]) -
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ("quality nothing/here", "There is no bundled model 'nothing/here'; the nearest are faces/"),
+        ("quality nothing/here", "There is no bundled model 'nothing/here'; the nearest are "),
         ("quality nothing.safetensors", "There is no model file 'nothing.safetensors'"),
         (f"quality {OBJECTS}", "is contrastive: it encodes objects but has no decoder"),
         (f"probe {PRIOR}", "is an autoencoder; a contrastive model was expected"),
@@ -175,7 +175,7 @@ def test_data_sets_are_listed_for_programs(capsys: pytest.CaptureFixture[str]) -
         (f"information {PRIOR} --data nothing", "there is no data set 'nothing'; available are household"),
         ("quality .", ". holds no finished run"),
         ("explore labels.csv.nc", "'labels.csv.nc' is not a whole NetCDF file of results"),
-        ("explore nothing", "There is no bundled study 'nothing'; the nearest are faces-reconstruction"),
+        ("explore nothing", "There is no bundled study 'nothing'; the nearest are "),
         ("study x --workers 0", "workers is 0; it must be at least 1"),
         ("paper 7", "invalid choice"),
     ],

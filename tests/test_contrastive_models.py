@@ -65,8 +65,8 @@ def test_features_of_a_shorter_prefix_are_the_first_of_a_longer_one(
 
 def test_an_embedding_that_is_told_sees_where_its_patch_lies(images: Tensor, prompts: Tensor) -> None:
     """One patch moves in the object's frame, its pixels stay: of the embedded patches that one alone changes."""
-    config = replace(tiny().config, places="embedding", encoder_depth=1)
-    for encoder, told in ((ContrastiveModel(config).encoder, True), (tiny().encoder, False)):
+    config = replace(tiny.contrastive_model().config, places="embedding", encoder_depth=1)
+    for encoder, told in ((ContrastiveModel(config).encoder, True), (tiny.contrastive_model().encoder, False)):
         patches = encoder.look(images, prompts)
         seen: list[Tensor] = []
         encoder.layers[0].register_forward_pre_hook(lambda _, given, seen=seen: seen.append(given[0]))
@@ -80,7 +80,7 @@ def test_an_embedding_that_is_told_sees_where_its_patch_lies(images: Tensor, pro
 def test_a_told_embedding_trains_every_parameter_and_survives_its_json(
     images: Tensor, prompts: Tensor, generator: Generator
 ) -> None:
-    config = replace(tiny().config, places="embedding")
+    config = replace(tiny.contrastive_model().config, places="embedding")
     assert ContrastiveConfig.from_json(config.to_json()) == config
     model = ContrastiveModel(config)
     projections, _ = model(model.encoder.look(images, prompts, generator), model.ordering.draw(6, generator))

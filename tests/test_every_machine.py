@@ -8,6 +8,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,25 +29,43 @@ SETTINGS = {
 }
 
 
+@pytest.fixture(scope="module")
+def children() -> Iterator[dict[str, subprocess.Popen[str]]]:
+    """The tests in a process for each setting, all at once."""
+    started = {
+        name: _start([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *SENSITIVE], settings)
+        for name, settings in SETTINGS.items()
+        if _is_there(settings)
+    }
+    yield started
+    for child in started.values():
+        child.kill()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SETTINGS)
-def test_sensitive_tests_pass_with_other_instructions_and_threads(name: str, closing_lines: list[str]) -> None:
-    settings = SETTINGS[name]
-    if settings["ATEN_CPU_CAPABILITY"] == "avx2" and platform.machine() not in ("x86_64", "AMD64"):
+def test_sensitive_tests_pass_with_other_instructions_and_threads(
+    name: str, children: dict[str, subprocess.Popen[str]], closing_lines: list[str]
+) -> None:
+    if name not in children:
         pytest.skip("AVX2 is x86's")
     told = (
         "import os, torch; print(torch.backends.cpu.get_cpu_capability(), torch.get_num_threads());"
         "assert torch.get_num_threads() == int(os.environ['OMP_NUM_THREADS'])"
     )
-    environment = os.environ | settings
-    kernels = _run([sys.executable, "-c", told], environment)
-    assert kernels.returncode == 0, kernels.stderr
-    done = _run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *SENSITIVE], environment)
-    closing = done.stdout.strip().rpartition("\n")[2]
-    closing_lines.append(f"{name} ({kernels.stdout.strip()}): {closing}")
-    assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-2_000:]
+    kernels, problems = _start([sys.executable, "-c", told], SETTINGS[name]).communicate(timeout=60)
+    assert not problems
+    said, problems = children[name].communicate(timeout=600)
+    closing = said.strip().rpartition("\n")[2]
+    closing_lines.append(f"{name} ({kernels.strip()}): {closing}")
+    assert children[name].returncode == 0, said[-20_000:] + problems[-2_000:]
     assert "passed" in closing
 
 
-def _run(command: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
+def _is_there(settings: dict[str, str]) -> bool:
+    return settings["ATEN_CPU_CAPABILITY"] != "avx2" or platform.machine() in ("x86_64", "AMD64")
+
+
+def _start(command: list[str], settings: dict[str, str]) -> subprocess.Popen[str]:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, env=os.environ | settings, cwd=ROOT, text=True, **pipes)

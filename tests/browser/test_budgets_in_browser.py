@@ -107,9 +107,11 @@ def test_all_is_on_one_screen_and_nothing_is_cut_off(explored, screenshots, widt
 def test_the_slider_stays_in_sight(explored):
     page = explored.page
     page.set_viewport_size({"width": 800, "height": 500})
-    page.evaluate("() => document.querySelector('.pl-values').scrollIntoView({ block: 'end' })")
-    page.wait_for_timeout(500)
-    assert page.locator(".pl-tile").first.bounding_box()["y"] < 0, "the window is too large for this test"
+    scrolled = """() => {
+        document.querySelector(".pl-values").scrollIntoView({ block: "end" });
+        return document.querySelector(".pl-tile").getBoundingClientRect().y < 0;
+    }"""
+    page.wait_for_function(scrolled, timeout=10_000)  # the narrow window is laid out first
     slider = page.locator(".pl-range").bounding_box()
     assert 0 <= slider["y"] < 500
 
