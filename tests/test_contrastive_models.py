@@ -7,7 +7,7 @@ import torch
 from torch import Generator, Tensor
 
 from prior_lab.errors import InputError
-from prior_lab.models import ContrastiveConfig
+from prior_lab.models import ContrastiveConfig, ContrastiveModel
 from prior_lab.orderings import OrderingName
 from prior_lab.tokens import TokenName
 
