@@ -186,6 +186,7 @@ def test_mouse_chooses_cells_ranges_and_levels(page):
     page.get_by_label("level 1, tokens 2–3").click()
     page.get_by_role("button", name="All", exact=True).click()
     wait_for_words(page, "tokens 1 to 127")
+    assert estimated(page)[2] == "tokens 1 to 127"
 
 
 def test_a_drag_chooses_a_range_and_back_again_less(page):

@@ -231,6 +231,7 @@ def test_arrow_keys_walk_through_the_map_and_space_plays(page):
     page.wait_for_function(
         "was => document.querySelector('[aria-label=object]').selectedOptions[0].text !== was", arg=first
     )
+    assert selected(page) != first
     page.keyboard.press(" ")
     wait_for(page, "Gaussian|PRIOR|coarse|31|")
     page.keyboard.press(" ")
