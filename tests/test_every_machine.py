@@ -19,6 +19,7 @@ SENSITIVE = (
     "tests/training/test_loop.py::test_a_run_stopped_by_ctrl_c_and_resumed_equals_one_that_was_not",
     "tests/tokens/test_ema_vq.py",
     "tests/probes/test_linear_probes.py",
+    "tests/probes/test_matching.py",
     "tests/test_information.py",
     "tests/data/household/test_build.py::test_rendering_again_gives_the_bundled_bits",
     "tests/notebooks/test_notebooks.py::test_a_notebook_gives_again_what_it_stores[01_explore_budgets.ipynb]",
