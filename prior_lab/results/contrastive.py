@@ -1,6 +1,6 @@
 """Arms that distinguish objects: frozen probes at every budget and label level."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -94,16 +94,18 @@ def build_contrastive_arm(runs: Sequence[ContrastiveRun], objects: Sequence[str]
     return assemble(runs, record, variables, validation=VALIDATION)
 
 
-def matching_baselines(pixels: xr.Dataset, objects: Sequence[str]) -> dict[str, xr.DataArray]:
-    """What matching gives without a code: by chance, and by the pixels.
+def matching_baselines(tables: Mapping[str, xr.Dataset], objects: Sequence[str]) -> dict[str, xr.DataArray]:
+    """What matching gives without a learnt code: by chance, and by every yardstick.
 
     Parameters
     ----------
-    pixels : (asking) of `prior_lab.probes.matching`, of the images themselves at one budget.
+    tables : (asking) of `prior_lab.probes.matching`, each at one budget: of the images themselves (pixels), of the code
+        of an untrained model (untrained).
     """
-    tables = [pixels["chance_by_object"], pixels["matched_by_object"].isel(budget=0, drop=True)]
-    yardsticks = xr.DataArray(["chance", "pixels"], dims="yardstick", name="yardstick")
-    joined = xr.concat(tables, dim=yardsticks, join="override", coords="minimal", compat="override")
+    by_object = {"chance": next(iter(tables.values()))["chance_by_object"]}
+    by_object |= {name: table["matched_by_object"].isel(budget=0, drop=True) for name, table in tables.items()}
+    yardsticks = xr.DataArray(list(by_object), dims="yardstick", name="yardstick")
+    joined = xr.concat(by_object.values(), dim=yardsticks, join="override", coords="minimal", compat="override")
     joined = joined.assign_coords(object=list(objects))
     return _of_objects("baseline_matched", joined.transpose(*MATCHED_BASELINES["baseline_matched_by_object"]))
 
@@ -129,7 +131,7 @@ def leads_over(
     Parameters
     ----------
     study : of the task contrastive.
-    baseline : one of the study's, such as majority, pixels, pixel neighbours or labels.
+    baseline : one of the study's, such as majority, pixels, pixel neighbours, untrained or labels.
     taxonomy : the label level; the finest, if not given.
     budget : of the code [token]; all of it, if not given.
 

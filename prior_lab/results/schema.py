@@ -52,7 +52,8 @@ Arms of the task "contrastive", measured on frozen features of the test images:
 and at the root, of the same images, `baseline_accuracy_by_object(baseline, object, taxonomy)`, its mean over objects
 `baseline_accuracy(baseline, taxonomy)` and `baseline_interval(baseline, taxonomy, bound)`: "majority" is the most
 frequent label, "pixels" a linear probe on the pixels; younger studies also have "pixel neighbours", the nearest ones
-among the training images, and "labels", the arms' encoder trained on the labels, if it was: the ceiling.
+among the training images, "untrained", a linear probe on the whole code of a model of the first arm's shape that learnt
+nothing (with Gaussian tokens), and "labels", the arms' encoder trained on the labels, if it was: the ceiling.
 
 Where test images come from several sources, such as the artists of `emoji`, contrastive arms have also
 
@@ -64,7 +65,8 @@ Where test images come from several sources, such as the artists of `emoji`, con
 ==================================================================  ===============================================
 
 and the root `baseline_matched_by_object(yardstick, object, asking, measure)`, its mean `baseline_matched` and
-`baseline_matched_interval`: "chance" is a ranking at random, "pixels" that of the pixels. `asking` is "seen" (images of
+`baseline_matched_interval`: "chance" is a ranking at random, "pixels" that of the pixels, "untrained" that of the whole
+code of an untrained model. `asking` is "seen" (images of
 sources that training saw) and, where there are others, "unseen"; those that may be found are of seen sources.
 
 Coordinates: `seed`, `object` (names), `metric` ("L1", "L2", "PSNR", "SSIM", and "MS-SSIM" where the image size allows),

@@ -247,18 +247,21 @@ class ContrastiveMeasurement(Measurement):
         """Accuracy on the test images without a learnt code, and of the runs' encoder trained on the labels.
 
         That is, of the most frequent label (majority), of a linear probe (pixels) and of the nearest neighbours (pixel
-        neighbours) on the pixels, and, where `train_ceiling` left it in a run's folder, of the labels themselves
-        (labels), the mean over such runs.
+        neighbours) on the pixels, of a linear probe on the whole code of a model that learnt nothing (untrained), and,
+        where `train_ceiling` left it in a run's folder, of the labels themselves (labels), the mean over such runs.
         """
         splits = (self.train, self.validation, self.test)
         train, validation, test = (_samples(data, data.images.flatten(1).float() / 255) for data in splits)
         names = self.test.taxonomies
         widths = {1: train.features.shape[1]}
+        blank = tuple(map(self._untrained(runs[0].experiment), splits))
+        whole = {1: blank[0].features.shape[1]}
         frequent = torch.stack([labels[labels >= 0].mode().values for labels in train.labels.T])
         tables = {
             "majority": accuracy_table(frequent[None, :, None].expand(1, -1, len(test)), test, [1], names),
             "pixels": linear_probes(train, validation, test, widths=widths, taxonomies=names),
             "pixel neighbours": nearest_neighbours(train, test, widths=widths, taxonomies=names),
+            "untrained": linear_probes(*blank, widths=whole, taxonomies=names),
         }
         by_object = {name: table["correct_by_object"].isel(budget=0, drop=True) for name, table in tables.items()}
         by_object = {name: told.assign_coords(object=self._objects()) for name, told in by_object.items()}
@@ -274,10 +277,22 @@ class ContrastiveMeasurement(Measurement):
             }
         )
         if self._sources:
-            measured = measured.assign(results.matching_baselines(self._matching(test, widths), self._objects()))
+            matched = {"pixels": self._matching(test, widths), "untrained": self._matching(blank[2], whole)}
+            measured = measured.assign(results.matching_baselines(matched, self._objects()))
         for variable in measured.variables.values():
             variable.attrs["units"] = "1"
         return measured
+
+    def _untrained(self, experiment: Experiment) -> Callable[[ImageDataset], Samples]:
+        """What tells the whole code of an experiment's model before training, with Gaussian tokens.
+
+        Other kinds of tokens would tell less: a codebook is empty before the first step.
+        """
+        assert isinstance(experiment, ContrastiveExperiment)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(experiment.seed)
+            model = ContrastiveModel(replace(experiment.model, tokens="gaussian")).eval()
+        return lambda data: _samples(data, model.features(encode_images(model, data)))
 
     def _ceilings(self, runs: Sequence[FinishedRun]) -> list[xr.DataArray]:
         """What was told right by the runs' encoders that learnt from the labels, of the images that are measured."""

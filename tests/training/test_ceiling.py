@@ -95,18 +95,20 @@ def test_a_study_has_the_ceiling_that_lies_in_a_run(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     without = study_from_runs([run], name="without")
-    assert without["baseline"].values.tolist() == ["majority", "pixels", "pixel neighbours"]
+    assert without["baseline"].values.tolist() == ["majority", "pixels", "pixel neighbours", "untrained"]
     main(["ceiling", str(run)])
     said = capsys.readouterr().out
     assert "shade" in said
     assert f"wrote {run / CEILING_FILE}" in said
     study = study_from_runs([run], name="with")
-    assert study["baseline"].values.tolist() == ["majority", "pixels", "pixel neighbours", "labels"]
+    assert study["baseline"].values.tolist() == ["majority", "pixels", "pixel neighbours", "untrained", "labels"]
     with xr.open_dataset(run / CEILING_FILE, engine="h5netcdf") as file:
         told = file["correct_by_object"].load()
     np.testing.assert_array_equal(study["baseline_accuracy_by_object"].sel(baseline="labels").T, told)
     np.testing.assert_allclose(study["baseline_accuracy"].sel(baseline="labels"), told.mean("object"))
     assert study["baseline_accuracy"].sel(baseline="pixel neighbours", taxonomy="shade") == 1.0
+    of_shades = study["baseline_accuracy"].sel(taxonomy="shade")
+    assert of_shades.sel(baseline="untrained") > of_shades.sel(baseline="majority"), "random features see what is dark"
     low, high = study["baseline_interval"].sel(baseline="labels", taxonomy="size").values
     assert low <= float(told.sel(taxonomy="size").mean()) <= high
     main(["measure", str(run), "--out", str(tmp_path / "measured.nc")])
