@@ -1,6 +1,7 @@
 """The autoencoder: the budget invariant end to end, sizes, and what it says to wrong input."""
 
 import copy
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -95,6 +96,14 @@ def test_coarse_levels_have_decoders_on_the_grid_that_is_asked_for(images: torch
         model = Autoencoder(replace(config, coarsest_side=side)).eval()
         assert model.decoders.counts == counts
         assert model.decode(model.encode(images)[:1]).shape == images.shape
+
+
+def test_a_config_from_before_the_grid_could_be_chosen_has_coarse_grids() -> None:
+    written = json.loads(AutoencoderConfig().to_json())
+    del written["coarsest_side"]
+    former, now = AutoencoderConfig.from_json(json.dumps(written)), AutoencoderConfig()
+    assert replace(former, coarsest_side=now.coarsest_side) == now
+    assert [Autoencoder(config).decoders.counts for config in (former, now)] == [[5, 2], [7]]
 
 
 def test_a_config_survives_json(model: Autoencoder) -> None:

@@ -164,13 +164,16 @@ class Probe(MeasureModel):
     95 % intervals over objects; the most frequent label stands beside them.
     """
 
+    tap: Literal["tokens", "levels"] = "tokens"
+    """What probes read: the transmitted tokens, or PRIOR's outputs y^ of all levels of the prefix."""
+
     def answer(self, command: str) -> Answer:
         """Encode, fit and score."""
         from prior_lab.training.study import ContrastiveMeasurement
         from prior_lab.zoo import load_contrastive
 
         model = load_contrastive(self.source)
-        measurement = ContrastiveMeasurement(self.experiment, split=self.split, images=self.images)
+        measurement = ContrastiveMeasurement(self.experiment, split=self.split, images=self.images, tap=self.tap)
         probed = measurement.probe(model)
         budgets = probed.linear.budget.values.tolist()
         names = [str(name) for name in probed.linear.taxonomy.values]
@@ -240,6 +243,8 @@ class Measure(Answering):
     runs: tyro.conf.Positional[tuple[Path, ...]]
     out: Path
     name: str = "my-study"
+    tap: Literal["tokens", "levels"] = "tokens"
+    """What the probes of contrastive runs read: the transmitted tokens, or PRIOR's outputs y^ of all levels."""
 
     def answer(self, command: str) -> Answer:
         """Measure and save."""
@@ -249,7 +254,7 @@ class Measure(Answering):
 
         require_writable(self.out, ".nc")
         name_for_file(self.name, "The study")
-        tree = study_from_runs(self.runs, name=self.name)
+        tree = study_from_runs(self.runs, name=self.name, tap=self.tap)
         results.save(tree, self.out)
         return Answer(study_summary(tree, self.out), f"{study_table(tree)}\nwrote {self.out}")
 

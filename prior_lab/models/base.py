@@ -4,7 +4,7 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, fields
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 import torch
 from jaxtyping import Float, UInt8
@@ -26,6 +26,9 @@ Width = Annotated[int, Within(HEAD_WIDTH, 4096)]
 @dataclass(frozen=True)
 class ModelConfig:
     """What fixes the code of any model."""
+
+    FORMER: ClassVar[dict[str, Any]] = {}
+    """What settings were before they could be told, where that is not their default."""
 
     ordering: OrderingName = "prior"
     """PRIOR, MBOP-ITD (itd) or MBOP-TD (td); matryoshka and prior-without-prediction are not in the paper."""
@@ -77,7 +80,7 @@ class ModelConfig:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """The config that `to_json` wrote; settings younger than the text have their defaults.
+        """The config that `to_json` wrote; settings younger than the text are `FORMER`, or have their defaults.
 
         Raises
         ------
@@ -87,7 +90,7 @@ class ModelConfig:
         known = {field.name for field in fields(cls)}
         if not isinstance(values, dict) or not set(values) <= known:
             raise InputError(f"The model's config may have no other fields than {', '.join(sorted(known))}.")
-        settings: dict[str, Any] = {
+        settings: dict[str, Any] = cls.FORMER | {
             name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
         }
         return cls(**settings)

@@ -23,6 +23,8 @@ class ArmRecord:
     config : JSON of the experiment.
     command : the exact command that made it.
     model : its name for `prior_lab.load_model`, or "" if there is none to load.
+    tap : what probes read of its codes, as `features` of a contrastive model takes it; studies from before there was
+        the choice have no such attribute, and it was the tokens.
     """
 
     ordering: str
@@ -30,6 +32,7 @@ class ArmRecord:
     config: str
     command: str
     model: str = ""
+    tap: str = "tokens"
 
 
 @dataclass(frozen=True)

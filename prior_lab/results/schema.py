@@ -97,7 +97,7 @@ from prior_lab.results.arm import ArmRecord
 
 SCHEMA, SCHEMA_VERSION = "prior-lab/results", 2
 ROOT_ATTRS = ("name", "dataset", "task", "commit", "versions", "hardware", "wall_time_s", "created")
-ARM_ATTRS = tuple(field.name for field in fields(ArmRecord))
+ARM_ATTRS = tuple(field.name for field in fields(ArmRecord) if field.name != "tap")  # which older studies lack
 INFORMATION = dict.fromkeys(("information", "information_corrected", "information_error"), ("seed", "token"))
 VARIABLES = {"reconstruction": reconstruction.VARIABLES, "contrastive": contrastive.VARIABLES}
 VALIDATION = {"reconstruction": reconstruction.VALIDATION, "contrastive": contrastive.VALIDATION}

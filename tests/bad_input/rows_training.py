@@ -321,6 +321,11 @@ CASES = [
             ("a name too long", [Path("x" * 300)], "than file systems take"),
         )
     ),
+    Case(
+        "study_from_runs with a tap that no prefix has",
+        lambda ground: study_from_runs([_run(ground.experiment.path)], name="mine", tap="level"),  # type: ignore[arg-type]
+        "read the tap tokens or levels, of whole prefixes; got 'level'",
+    ),
     *(
         Case(f"LossPlot of {name}", lambda _, given=given: pl.LossPlot()(given), says)
         for name, given, says in (

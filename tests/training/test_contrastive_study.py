@@ -12,6 +12,8 @@ from prior_lab import results, zoo
 from prior_lab.__main__ import main
 from prior_lab.errors import InputError
 from prior_lab.training.study import ContrastiveMeasurement, bundle_study, read_run, study_from_runs
+from prior_lab.widgets.probes.arms import ProbedArm
+from prior_lab.widgets.probes.images import ProbedImages
 
 SMALL = (
     "--task contrastive --data folder --levels 3 --image-size 32 --width 32 --encoder-depth 1 --predictor-depth 1 "
@@ -76,6 +78,22 @@ def test_a_study_of_object_codes_is_measured_and_explored(runs: list[Path], trac
     assert "discs" in explorer.summary()
     with pytest.raises(InputError, match="has no arm with a quality curve"):
         pl.explore(study, images=test)
+
+
+def test_probes_read_levels_where_asked_to(runs: list[Path], tracks: Path) -> None:
+    """PRIOR's outputs differ from what it transmits, those of a flat ordering do not; the study says what was read."""
+    studies = {tap: study_from_runs(runs, name=tap, tap=tap) for tap in ("tokens", "levels")}
+    assert {arm.attrs["tap"] for arm in studies["levels"].children.values()} == {"levels"}
+    flat = [study["td-ema-vq"] for study in studies.values()]
+    for name in ("accuracy_by_object", "neighbour_accuracy"):
+        np.testing.assert_array_equal(*(arm[name] for arm in flat))
+    prior = [study["prior-gaussian"]["accuracy_by_object"] for study in studies.values()]
+    np.testing.assert_array_equal(*(accuracy.sel(budget=1) for accuracy in prior))
+    arms = [study.children["prior-gaussian"] for study in studies.values()]
+    images = ProbedImages.of(pl.load_dataset("folder", "test", path=tracks, size=32), arms[0])
+    maps = [ProbedArm(arm, images).embedding.objects for arm in arms]
+    np.testing.assert_array_equal(*(one[0] for one in maps))
+    assert not np.allclose(*(one[2] for one in maps)), "the map shows what the probes read"
 
 
 def test_tasks_are_not_mixed_and_unlabelled_tracks_cannot_be_probed(

@@ -54,7 +54,7 @@ class ProbedArm:
         model = zoo.load_contrastive(self.node.attrs["model"])
         with torch.inference_mode():
             code = encode_images(model, self._images.dataset)
-            features = model.features(code).cpu().numpy()
+            features = model.features(code, self.node.attrs.get("tap", "tokens")).cpu().numpy()
         if len(code) < max(self.budgets):
             raise InputError(f"The model of {self.label} has {len(code)} tokens, and the study {max(self.budgets)}.")
         width = features.shape[1] // len(code)
