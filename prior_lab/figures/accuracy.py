@@ -11,6 +11,9 @@ from prior_lab.figures.curves import arm_traces, budget_axis, reference_traces
 from prior_lab.figures.style import AXIS, CLEAR, INK, colour_of, house_template, require
 from prior_lab.figures.tables import accuracy_table
 
+GAP = 0.2  # between the panels, where the baselines are named [width of the figure]
+LINE = 0.06  # the least distance of two names [height of the axis]
+
 
 def accuracy_curves(
     study: xr.DataTree, taxonomy: str, group: str | None = None, *, paper: xr.DataArray | None = None
@@ -31,7 +34,8 @@ def accuracy_curves(
     """
     table = accuracy_table(study, group)
     taxonomy = require(taxonomy, table.taxonomy.values.tolist(), "label level")
-    figure = go.Figure() if paper is None else make_subplots(1, 2, subplot_titles=["here", "the paper, other data"])
+    titles = ["here", "the paper, other data"]
+    figure = go.Figure() if paper is None else make_subplots(1, 2, subplot_titles=titles, horizontal_spacing=GAP)
     budgets = table.budget.values
     for position, label in enumerate(str(label) for label in table.ordering.values):
         arm = 100 * table[["accuracy", "interval"]].sel(ordering=label, taxonomy=taxonomy)
@@ -40,11 +44,14 @@ def accuracy_curves(
         band.update(x=np.concatenate([budgets, budgets[::-1]]), y=np.concatenate([low, high[::-1]]))
         line.update(x=budgets, y=arm.accuracy.values, hovertemplate=f"%{{y:.1f}} %<extra>{label}</extra>")
         figure.add_traces([band, line])
-    for name in table.baseline.values:
-        value = 100 * float(table.baseline_accuracy.sel(baseline=name, taxonomy=taxonomy))
+    of_baselines = 100 * table.baseline_accuracy.sel(taxonomy=taxonomy).to_series().sort_values()
+    top = max(of_baselines.max(), 100 * float(table.interval.sel(taxonomy=taxonomy).max()))
+    place = -top
+    for name, value in of_baselines.items():
+        place = max(value, place + LINE * top)
         figure.add_shape(type="line", xref="x domain", yref="y", x0=0, x1=1, y0=value, y1=value,
                          line={"color": AXIS, "width": 1.2, "dash": "dash"})  # fmt: skip
-        figure.add_annotation(x=1, xref="x domain", xanchor="right", y=value, yref="y", yanchor="bottom",
+        figure.add_annotation(x=1.01, xref="x domain", xanchor="left", y=place, yref="y", yanchor="middle",
                               text=str(name), showarrow=False, font={"size": 12})  # fmt: skip
     if paper is not None:
         require(taxonomy, paper.taxonomy.values.tolist(), "label level", "reference")
@@ -54,7 +61,7 @@ def accuracy_curves(
     figure.update_yaxes(rangemode="tozero")
     figure.update_layout(
         template=house_template(), yaxis_title_text=f"accuracy of linear probes, {taxonomy} [%]",
-        legend_y=1.1 if paper is None else 1.18,
+        legend_y=1.1 if paper is None else 1.18, margin_r=120 if paper is None else None,
     )  # fmt: skip
     return figure
 

@@ -280,7 +280,7 @@ class _Drawing:
         for note in self.layout.annotations:
             x, y = (self._at(letter, note[f"{letter}ref"], self._known(letter, note)) for letter in "xy")
             anchor = {"left": "start", "right": "end"}.get(note.xanchor, "middle")
-            self._text(x, y - 5, _plain(note.text), anchor)
+            self._text(x, y + 4 if note.yanchor == "middle" else y - 5, _plain(note.text), anchor)
 
     def _known(self, letter: str, note: Any) -> Any:
         """The value that an annotation stands at: plotly writes its logarithm where the axis has one."""
