@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from torchmetrics.functional.image import structural_similarity_index_measure
 
 import prior_lab as pl
 from prior_lab import figures
 from prior_lab.effective_information import encode_images
 from prior_lab.probes import Samples, matching
+from prior_lab.quality import quality_by_budget
 from prior_lab.results import lead, leads_over
 from prior_lab.tasks import ContrastiveExperiment, experiment_from_json, nt_xent_by_budget
 from prior_lab.zoo import load_contrastive, model_record
@@ -124,6 +126,28 @@ def test_the_readme_shows_the_accuracies_of_the_study(root: Path) -> None:
 
 
 # Drawings of one concept by many artists
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "ema-vq"])
+def test_prior_draws_emoji_better_than_masking_and_than_their_mean_colour(kind: str) -> None:
+    study, pixels = pl.load_study("emoji-reconstruction"), pl.load_dataset("emoji", split="test").images[::8] / 255
+    drawn = {name: study[f"{name}-{kind}"]["quality_by_object"].sel(metric="SSIM") for name in ("prior", "td")}
+    for budget in (31, 63, 127):
+        assert lead(*(drawn[name].sel(budget=budget) for name in ("prior", "td"))).verdict == "holds here"
+    plain = pixels.mean(dim=(2, 3), keepdim=True).expand_as(pixels).contiguous()
+    of_mean_colour = float(structural_similarity_index_measure(plain, pixels, data_range=1.0))
+    assert float(drawn["prior"].sel(budget=127).mean()) > of_mean_colour + 0.05
+
+
+def test_a_bundled_model_draws_emoji_as_its_study_tells() -> None:
+    arm = pl.load_study("emoji-reconstruction")["prior-gaussian"]
+    data = pl.load_dataset("emoji", split="test")
+    chosen = data.select(data.objects < data.objects.unique()[6])
+    quality = quality_by_budget(pl.load_model(arm.attrs["model"]), chosen.images).sel(metric="SSIM")
+    told = arm["quality_by_object"].sel(metric="SSIM").isel(seed=0)
+    for number in chosen.objects.unique().tolist():
+        measured = quality.isel(image=(chosen.objects == number).numpy()).mean("image")
+        assert measured.values == pytest.approx(told.sel(object=data.object_names[number]).values, abs=0.005)
 
 
 @pytest.mark.parametrize("arm", ["prior-gaussian", "prior-ema-vq"])
