@@ -1,5 +1,6 @@
 # make lab    JupyterLab on the first notebook, in an environment of its own (.venv)
-# make test   ruff, mypy and every test, the notebooks among them
+# make test   ruff, mypy and every test, the notebooks among them: first those in a browser, which measure latency, then
+#             the rest in PROCESSES processes of one thread each
 # make whole  tests that take minutes: household and emoji, drawn anew, are the bundled files (emoji where
 #             PRIOR_LAB_EMOJI_SOURCE names the folder with the npm packages); the wheel in an empty environment
 # make bench  the benchmarks
@@ -9,6 +10,7 @@
 # LAB_FLAGS goes to JupyterLab, for instance LAB_FLAGS="--no-browser --port=8890".
 
 PYTHON ?= python3
+PROCESSES ?= 2
 TORCH ?= torch
 LAB_FLAGS ?=
 
@@ -25,7 +27,11 @@ lab: $(VENV)/lab.stamp
 test: $(VENV)/dev.stamp
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m mypy
-	$(BIN)/python -m pytest --durations=20 -m "not whole"
+	status=0; \
+	$(BIN)/python -m pytest -m browser || status=1; \
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile --durations=20 \
+		-m "not whole and not browser" || status=1; \
+	exit $$status
 
 whole: $(VENV)/dev.stamp
 	PRIOR_LAB_SHAPE_CHECKS=0 $(BIN)/python -m pytest --durations=5 -m whole

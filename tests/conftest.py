@@ -26,19 +26,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="no CUDA device"))
 
 
-CLOSING_LINES = pytest.StashKey[list[str]]()
-
-
-@pytest.fixture
-def closing_lines(request: pytest.FixtureRequest) -> list[str]:
-    """What the log tells at its end of tests that ran in child processes."""
-    return request.config.stash.setdefault(CLOSING_LINES, [])
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    if lines := config.stash.get(CLOSING_LINES, []):
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What tests recorded as `closing line`: how those went that ran in child processes."""
+    reports = [report for kind in ("passed", "failed") for report in terminalreporter.getreports(kind)]
+    lines = [text for report in reports for name, text in report.user_properties if name == "closing line"]
+    if lines:
         terminalreporter.section("with other instructions and threads")
-        terminalreporter.write_line("\n".join(lines))
+        terminalreporter.write_line("\n".join(map(str, lines)))
 
 
 @pytest.fixture

@@ -29,8 +29,8 @@ class: of linear probes of the whole code, trained on 2,500 images, and of 20 ne
 
 The same with probes trained on 5,000 images (pixels 0.828, 0.785), EMA-VQ tokens and places unless said otherwise:
 
-- What patches cover counts most. 24 patches of 8 and 4 pixels see about half of a picture: trained on the labels for 400
-  steps the encoder has 0.792 (the mean of both label levels), with 40 patches at twice the density 0.829, with 32
+- What patches cover counts most. 24 patches of 8 and 4 pixels see about half of a picture: trained on the labels for
+  400 steps the encoder has 0.792 (the mean of both label levels), with 40 patches at twice the density 0.829, with 32
   patches of 8 pixels 0.849, with 48 of them 0.862, with 16 patches of 16 pixels 0.879 in the time of the first.
 - Views that are too alike are told apart by what has nothing to do with the class. With crops of 0.3 and no occlusion
   PRIOR has 0.789, 0.773 after 500 steps (63 tokens of 64 channels), and after 1,500 (of 32) 0.760, 0.752, while NT-Xent
