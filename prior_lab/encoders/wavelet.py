@@ -249,7 +249,7 @@ class DecoderBank(nn.Module):
         self,
         centres: Sequence[Float[Tensor, "_ 2"]],
         shape: Shape,
-        coarsest_side: int = 4,
+        coarsest_side: int,
     ) -> None:
         super().__init__()
         self.coarsest_side = coarsest_side

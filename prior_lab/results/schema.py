@@ -16,7 +16,8 @@
 
 **One child per arm**, named like "prior-gaussian". Attributes: `ordering` (its label, such as "MBOP-TD"),
 `token_kind`, `model` (its name for `prior_lab.load_model`, or ""), `config` (JSON of the experiment), `command` (the
-exact command that made it). Variables of every task, each with the attribute `units`:
+exact command that made it), and, in younger studies, `tap` (what probes read of its codes). Variables of every task,
+each with the attribute `units`:
 
 =================================================  ================================================================
 `information(seed, token)`                         b(u) of eq. 8 over the test images, the plug-in value [nat]

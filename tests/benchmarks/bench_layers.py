@@ -11,14 +11,15 @@ from prior_lab.levels import Levels
 from prior_lab.tokens import GaussianTokens
 
 BATCH = 32
+COARSEST_SIDE = 4  # as in the bundled models of household
 
 
 def layers(device: torch.device) -> Iterator[Row]:
     """The decoders of all levels, and the token heads of a masking ordering, forward and backward."""
     levels, shape = Levels(7), Shape(size=64, patch=8, width=64, channels=32, depth=2)
     centres = [levels.centres(level) for level in range(7)]
-    bank = DecoderBank(centres, shape).to(device)
-    alone = [DecoderBank([points], shape).to(device) for points in centres]
+    bank = DecoderBank(centres, shape, COARSEST_SIDE).to(device)
+    alone = [DecoderBank([points], shape, COARSEST_SIDE).to(device) for points in centres]
     states = [torch.randn(BATCH, size, 32, device=device) for size in levels.sizes]
 
     def one_by_one() -> None:

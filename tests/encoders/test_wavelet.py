@@ -64,12 +64,12 @@ def test_batched_decoders_equal_each_decoder_alone() -> None:
     torch.manual_seed(0)
     levels = Levels(4)
     shape = Shape(size=32, patch=8, width=32, channels=32, depth=1)
-    bank = DecoderBank([levels.centres(level) for level in range(4)], shape)
+    bank = DecoderBank([levels.centres(level) for level in range(4)], shape, 4)
     states = [torch.randn(2, size, 32) for size in levels.sizes]
     images = bank(states)
     assert bank.counts == [4]
     for level in range(4):
-        alone = DecoderBank([levels.centres(level)], shape)
+        alone = DecoderBank([levels.centres(level)], shape, 4)
         weights = {name: value[level : level + 1] for name, value in bank.state_dict().items()}
         weights["decoders.0.positions"] = weights["decoders.0.positions"][:, :, : levels.sizes[level]]
         alone.load_state_dict(weights)
@@ -80,7 +80,7 @@ def test_leading_states_decode_as_they_do_among_all() -> None:
     torch.manual_seed(0)
     levels = Levels(6)
     bank = DecoderBank(
-        [levels.centres(level) for level in range(6)], Shape(64, patch=8, width=32, channels=32, depth=1)
+        [levels.centres(level) for level in range(6)], Shape(64, patch=8, width=32, channels=32, depth=1), 4
     )
     states = [torch.randn(2, size, 32) for size in levels.sizes]
     assert bank.counts == [5, 1]
