@@ -39,7 +39,11 @@ class Loss:
 
 
 def total_loss(
-    heads: Float[Tensor, "head"], code: TrainingCode, *, rate_weight: float, prediction_weight: float
+    heads: Float[Tensor, "head"],
+    code: TrainingCode,
+    *,
+    rate_weight: float | Float[Tensor, ""],
+    prediction_weight: float,
 ) -> Loss:
     """The loss of one step; see the module's text.
 

@@ -24,6 +24,7 @@ from prior_lab.orderings import (
     Residual,
     TailDrop,
     TrainingCode,
+    Unordered,
 )
 from prior_lab.tokens import GaussianPosterior, Posterior, TokenName, Tokens, make_tokens
 
@@ -33,7 +34,7 @@ CHANNELS = 32
 
 def make(name: OrderingName, kind: TokenName = "gaussian") -> Ordering:
     torch.manual_seed(0)
-    flat = {"td": TailDrop, "itd": IndependentTailDrop, "matryoshka": Matryoshka}
+    flat = {"td": TailDrop, "itd": IndependentTailDrop, "matryoshka": Matryoshka, "unordered": Unordered}
     if name in flat:
         return flat[name](LEVELS, CHANNELS, make_tokens(kind, CHANNELS, tokens=LEVELS.tokens, shared=False))
     bottlenecks = [make_tokens(kind, CHANNELS, tokens=size, shared=True) for size in LEVELS.sizes]
@@ -173,6 +174,16 @@ def test_matryoshka_draws_once_and_supervises_every_prefix(features: Tensor) -> 
         reached = gradient.abs().amax(dim=(0, 2)) > 0.0
         assert torch.equal(reached, torch.arange(LEVELS.tokens) < budget)
     torch.testing.assert_close(code.regulariser, ordering.tokens.regulariser(ordering.tokens(features)))
+
+
+@pytest.mark.parametrize("kind", get_args(TokenName))
+def test_unordered_trains_the_whole_sequence_and_nothing_else(kind: TokenName) -> None:
+    ordering, features = cast(Flat, make("unordered", kind)), drawn(64)
+    train_code(ordering, features, 9)  # starts codebooks
+    ordering.eval()
+    code, whole = train_code(ordering, features, 0), ordering.encode(features, Generator().manual_seed(0))
+    assert torch.equal(code.states[0], ordering.states(whole)[0])
+    torch.testing.assert_close(code.regulariser, ordering.tokens.regulariser(whole.posterior))
 
 
 @pytest.mark.parametrize("name", ["prior", "prior-without-prediction"])

@@ -1,4 +1,4 @@
-"""Flat orderings: one sequence of tokens and one head, trained under masks (eq. 1 and 2) or at every prefix."""
+"""Flat orderings: one sequence of tokens and one head, trained under masks (eq. 1 and 2), at every prefix, or whole."""
 
 import math
 from abc import abstractmethod
@@ -144,3 +144,21 @@ class Matryoshka(Flat):
         means = [values[:, :budget].mean(dim=1) for budget in self.levels.budgets]
         cost = self.tokens.regulariser(posterior)
         return TrainingCode([torch.cat(cuts)], [torch.cat(means)], values.new_ones(1), cost, values.new_zeros(()))
+
+
+class Unordered(Flat):
+    """The same sequence without any pressure to order it: only the whole code is trained.
+
+    What masking costs shows beside it, at full budget; shorter prefixes mean nothing.
+    """
+
+    def draw(self, batch: int, generator: Generator) -> Draws:
+        """Noise."""
+        return Draws(self._own_noise(batch, generator))
+
+    def train_code(self, features: Float[Tensor, "batch token channel"], draws: Draws) -> TrainingCode:
+        """The whole sequence."""
+        posterior = self.tokens(features)
+        values = posterior.values(draws.noise)
+        cost = self.tokens.regulariser(posterior)
+        return TrainingCode([values], [values.mean(dim=1)], values.new_ones(1), cost, values.new_zeros(()))

@@ -44,9 +44,12 @@ class Residual(Ordering):
     bottlenecks : the token bottleneck Q of every level.
     """
 
+    weights: Tensor
+
     def __init__(self, levels: Levels, channels: int, bottlenecks: Sequence[Tokens]) -> None:
         super().__init__(levels, channels)
         self.tokens = nn.ModuleList(bottlenecks)
+        self.register_buffer("weights", levels.weights(), persistent=False)  # of eq. 6, where the features are
 
     @property
     def token_kind(self) -> type[Tokens]:
@@ -111,9 +114,9 @@ class Residual(Ordering):
             self._bottleneck(level).regulariser(posterior) * sizes[level] for level, posterior in enumerate(posteriors)
         ]
         regulariser = torch.stack(costs).sum() / self.levels.tokens
-        weights = self.levels.weights().to(features.device)
         summaries = [state.mean(dim=1) for state in states]
-        return TrainingCode(states, summaries, weights, regulariser, self.prediction_error(predictions[1:], features))
+        error = self.prediction_error(predictions[1:], features)
+        return TrainingCode(states, summaries, self.weights, regulariser, error)
 
     def _bottleneck(self, level: int) -> Tokens:
         """Q of eq. 4."""

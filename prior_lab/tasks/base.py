@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
 import torch
-from torch import Generator, nn
+from torch import Generator, Tensor, nn
 
 from prior_lab.checks import MANY, Count, NotNegative, Positive, Seed, Share, Within, check_fields
 from prior_lab.data import ImageDataset, load_dataset
@@ -39,7 +39,7 @@ class Task(ABC, Generic[Batch]):
         """
 
     @abstractmethod
-    def loss(self, model: nn.Module, batch: Batch, rate_weight: float) -> Loss:
+    def loss(self, model: nn.Module, batch: Batch, rate_weight: float | Tensor) -> Loss:
         """The loss of a batch, left on the device; its mean over the processes is that of the joint batch.
 
         Parameters

@@ -85,7 +85,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, ClassVar
 
 import torch
-from torch import Generator, nn
+from torch import Generator, Tensor, nn
 
 from prior_lab.checks import MANY, Count, Positive, Share, Within
 from prior_lab.data import ImageDataset
@@ -163,7 +163,7 @@ class Contrastive(Task[tuple[Patches, Draws]]):
         patches = model.encoder.look(*self._sampler.draw(step, generator), generator)
         return patches, model.ordering.draw(len(patches.offsets), generator)
 
-    def loss(self, model: nn.Module, batch: tuple[Patches, Draws], rate_weight: float) -> Loss:
+    def loss(self, model: nn.Module, batch: tuple[Patches, Draws], rate_weight: float | Tensor) -> Loss:
         """NT-Xent of every head, with the other processes' views among the negatives."""
         patches, draws = batch
         projections, code = model(patches, draws)

@@ -69,7 +69,7 @@ class Reconstruction(Task[tuple[Tensor, Draws]]):
         size, seed = self._experiment.batch_size, self._experiment.seed
         return batch_indices(count, size, seed, step, rank=process_rank(), ranks=process_count())
 
-    def loss(self, model: nn.Module, batch: tuple[Tensor, Draws], rate_weight: float) -> Loss:
+    def loss(self, model: nn.Module, batch: tuple[Tensor, Draws], rate_weight: float | Tensor) -> Loss:
         """Mean absolute error at every head."""
         images, draws = batch
         reconstructions, code = model(images, draws)

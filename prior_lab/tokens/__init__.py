@@ -34,7 +34,14 @@ TOKEN_LABELS = {"gaussian": "Gaussian", "categorical": "Categorical", "ema-vq": 
 
 
 def make_tokens(
-    kind: TokenName, channels: int, *, tokens: int, shared: bool, free_nats: float = 0.0, batch_entropy: float = 1.0
+    kind: TokenName,
+    channels: int,
+    *,
+    tokens: int,
+    shared: bool,
+    free_nats: float = 0.0,
+    log_variance_gain: float = 1.0,
+    batch_entropy: float = 1.0,
 ) -> Tokens:
     """A bottleneck of a number of tokens, with separate parameters for each or shared ones.
 
@@ -44,7 +51,7 @@ def make_tokens(
     heads = 1 if shared else tokens
     match kind:
         case "gaussian":
-            return GaussianTokens(channels, heads=heads, free_nats=free_nats)
+            return GaussianTokens(channels, heads=heads, free_nats=free_nats, log_variance_gain=log_variance_gain)
         case "categorical":
             return CategoricalTokens(channels, heads=heads, batch_entropy=batch_entropy)
         case "ema-vq":

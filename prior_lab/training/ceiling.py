@@ -133,8 +133,7 @@ def _trained(experiment: ContrastiveExperiment, device: DeviceName, *, progress:
     started, curve, best = time.perf_counter(), {}, (-1.0, 0, average.state_dict())
     bar = tqdm.auto.trange(experiment.steps, unit="step", disable=not progress, desc="ceiling")
     for step in bar:
-        for group in optimizer.param_groups:
-            group["lr"] = scheduled_rate(experiment, step)
+        optimizer.set_rate(scheduled_rate(experiment, step))
         patches = labeller.encoder.look(*sampler.draw(step, generator), generator)
         loss = _cross_entropy(model(patches), train.labels[sampler.choose(step)].to(fabric.device))
         optimizer.zero_grad()

@@ -15,13 +15,13 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Generator, Tensor
-from torch.optim import Optimizer
 
 from prior_lab.checks import parse_json
 from prior_lab.errors import InputError
 from prior_lab.files import reason, replacing, write_tensors
 from prior_lab.models import OrderedModel
 from prior_lab.tasks import Record
+from prior_lab.training.optimizers import MuonAdamW
 
 FORMAT = "prior-lab/checkpoint/2"
 KEPT = 2
@@ -33,7 +33,7 @@ class TrainingState:
 
     model: OrderedModel
     average: OrderedModel
-    optimizer: Optimizer
+    optimizer: MuonAdamW
     generator: Generator
     step: int
     history: list[Record]
@@ -73,7 +73,8 @@ def save_checkpoint(state: TrainingState, experiment: str, folder: Path) -> Path
 def restore_checkpoint(state: TrainingState, experiment: str, folder: Path) -> bool:
     """Load the newest whole checkpoint of `folder` into `state`; false where there is none.
 
-    One that is damaged is passed over, with a warning.
+    One that is damaged is passed over, with a warning. On another kind of device than it was written on, chance goes on
+    from a seed that depends on the step.
 
     Raises
     ------
@@ -95,8 +96,8 @@ def restore_checkpoint(state: TrainingState, experiment: str, folder: Path) -> b
         if problems:
             message = f"In {folder} {'; '.join(problems)}; training goes on from {path.name}, the one before."
             warnings.warn(message, stacklevel=2)
-        _load(state, tensors)
         state.step, state.history = header.step, header.history
+        _load(state, tensors)
         return True
     if found:
         raise InputError(
@@ -177,7 +178,8 @@ def _require_whole(state: TrainingState, header: _Header, tensors: dict[str, Ten
     """All that resuming needs is there, as large as it should be, and finite."""
     wanted = {f"model.{name}": value for name, value in state.model.state_dict().items()}
     wanted |= {f"average.{name}": value for name, value in state.average.state_dict().items()}
-    wanted["generator"] = state.generator.get_state()
+    if "generator" not in tensors:
+        raise DamagedError("lacks the tensor generator")
     for name, value in wanted.items():
         if name not in tensors or (tensors[name].shape, tensors[name].dtype) != (value.shape, value.dtype):
             raise DamagedError(f"lacks the tensor {name}, or has it in another shape")
@@ -210,7 +212,10 @@ def _tensors(state: TrainingState) -> dict[str, Tensor]:
 def _load(state: TrainingState, tensors: dict[str, Tensor]) -> None:
     state.model.load_state_dict(_under("model.", tensors))
     state.average.load_state_dict(_under("average.", tensors))
-    state.generator.set_state(tensors["generator"])
+    if tensors["generator"].shape == state.generator.get_state().shape:
+        state.generator.set_state(tensors["generator"])
+    else:
+        state.generator.manual_seed(state.generator.initial_seed() + state.step)
     for name, parameter in state.model.named_parameters():
         moments = _under(f"optimizer.{name}.", tensors)
         state.optimizer.state[parameter] = {

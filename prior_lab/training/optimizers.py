@@ -61,6 +61,23 @@ class MuonAdamW(Optimizer):
         super().__init__(muon + adamw, {"lr": lr})
         self._clip_norm = clip_norm
 
+    def set_rate(self, rate: float) -> None:
+        """Set the learning rate of all groups."""
+        for group in self.param_groups:
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)
+                return  # all groups have the same one
+            group["lr"] = rate
+
+    def keep_on(self, device: torch.device) -> None:
+        """Keep the learning rate and the counts of steps on a device, where a CUDA graph of `step` can read them."""
+        rate = torch.tensor(self.param_groups[0]["lr"], device=device)
+        for group in self.param_groups:
+            group["lr"] = rate
+            if "betas" in group:
+                state = self.state[group["params"][0]]
+                state["step"] = state.get("step", torch.zeros(())).to(device)
+
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         """One update from the gradients; a parameter without one counts as having zeros."""
@@ -84,7 +101,7 @@ class MuonAdamW(Optimizer):
         mean, square = self._moment(group, "mean", gradient), self._moment(group, "square", gradient)
         count = self.state[group["params"][0]].setdefault("step", torch.zeros(()))
         count += 1
-        done = count.item()  # counted on the CPU: nothing waits for the device
+        done = count.item() if count.device.type == "cpu" else count  # nothing waits for the device
         mean.lerp_(gradient, 1 - beta1)
         square.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
         spread = (square / (1 - beta2**done)).sqrt_().add_(group["eps"])

@@ -11,7 +11,8 @@ import pytest
 import tiny
 import torch
 from PIL import Image
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from prior_lab.errors import InputError
 from prior_lab.layers import recompute
@@ -58,6 +59,20 @@ def test_a_run_stopped_by_ctrl_c_and_resumed_equals_one_that_was_not(
         assert torch.equal(one, other), name
     losses = [{record["step"]: record["loss"] for record in run.history} for run in (whole, resumed)]
     assert losses[0] == {step: loss for step, loss in losses[1].items() if step != 5}
+
+
+def test_a_run_begun_on_another_kind_of_device_is_continued(pictures: Path, tmp_path: Path) -> None:
+    """The state of a CUDA generator has 16 bytes; chance then goes on from a seed of its own."""
+    experiment = tiny.reconstruction(pictures)
+    whole = train(experiment, tmp_path, progress=False)
+    last, middle = reversed(checkpoints(tmp_path))
+    last.unlink()
+    tensors = load_file(middle) | {"generator": torch.zeros(16, dtype=torch.uint8)}
+    with safe_open(middle, "pt") as file:
+        save_file(tensors, middle, file.metadata())
+    resumed = train(experiment, tmp_path, progress=False)
+    assert [record["step"] for record in resumed.history] == [record["step"] for record in whole.history]
+    assert resumed.history[-1]["loss"] != whole.history[-1]["loss"]
 
 
 def test_a_token_kind_brings_its_regulariser_weight(pictures: Path) -> None:
@@ -236,3 +251,21 @@ def test_training_runs_in_bfloat16_on_a_gpu(pictures: Path, tmp_path: Path) -> N
     experiment = replace(tiny.reconstruction(pictures), steps=60, batch_size=8, precision="auto", average_decay=0.9)
     history = train(experiment, tmp_path, device="cuda", progress=False).history
     assert history[-1]["objective"] < 0.8 * history[0]["objective"]
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("tokens", ["gaussian", "categorical", "ema-vq", "fsq"])
+@pytest.mark.parametrize("ordering", ["prior", "td", "itd", "matryoshka"])
+def test_a_recorded_step_does_what_the_step_does(
+    pictures: Path, tmp_path: Path, ordering: OrderingName, tokens: TokenName
+) -> None:
+    for experiment in (tiny.reconstruction(pictures, ordering, tokens), tiny.contrastive(pictures, ordering, tokens)):
+        longer = replace(experiment, steps=9, log_every=1, validate_every=9)
+        folder = tmp_path / experiment.task
+        replayed, plain = (
+            train(longer, folder / str(graphs), device="cuda", graphs=graphs, progress=False).history
+            for graphs in (True, False)
+        )
+        losses = [[record["loss"] for record in history] for history in (replayed, plain)]
+        assert losses[0] == pytest.approx(losses[1], rel=0.02)
+        assert len(set(losses[0])) == 9  # every step had another batch and other weights
