@@ -16,7 +16,7 @@ import tyro
 
 from prior_lab.commands.answers import Command
 from prior_lab.commands.data import Data
-from prior_lab.commands.flags import StudyFlags, TrainFlags
+from prior_lab.commands.flags import SearchFlags, StudyFlags, TrainFlags
 from prior_lab.commands.lab import Bench, Explore
 from prior_lab.commands.measuring import Ceiling, Information, Measure, Probe, Quality
 from prior_lab.commands.paper import Paper
@@ -25,7 +25,7 @@ from prior_lab.errors import InputError
 
 def parse(arguments: Sequence[str]) -> Command:
     """The command that the arguments name."""
-    if arguments and arguments[0] in ("train", "study"):
+    if arguments and arguments[0] in ("train", "study", "search"):
         from prior_lab.commands.training import training_commands
 
         training = training_commands(arguments)
@@ -33,10 +33,12 @@ def parse(arguments: Sequence[str]) -> Command:
         training = (
             Annotated[TrainFlags, tyro.conf.subcommand("train")],
             Annotated[StudyFlags, tyro.conf.subcommand("study")],
+            Annotated[SearchFlags, tyro.conf.subcommand("search")],
         )
     commands: Any = (
         training[0]
         | training[1]
+        | training[2]
         | Annotated[Ceiling, tyro.conf.subcommand("ceiling")]
         | Annotated[Measure, tyro.conf.subcommand("measure")]
         | Annotated[Quality, tyro.conf.subcommand("quality")]

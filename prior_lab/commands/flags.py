@@ -52,3 +52,38 @@ class StudyFlags(TaskFlags):
     """Processes that train side by side."""
     name: str = "my-study"
     """What the study is called."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchFlags(TaskFlags):
+    """Search settings, such as the weight of the token regulariser, on the validation split.
+
+    Broad short runs come first, then those that a Gaussian process proposes, then the best ones at full length. The
+    same command again continues a search that stopped.
+    """
+
+    out: Path | None = None
+    """Folder of the search; searches/DATA-TASK-ORDERINGS-TOKENS if not given."""
+    ordering: str = "prior"
+    """Orderings to search, with commas between them: itd,td."""
+    joint: bool = False
+    """Search one set of settings for all orderings, judged by their mean; otherwise each has a search of its own."""
+    space: tuple[str, ...] = ()
+    """What to search, as NAME=LOW:HIGH, such as rate-weight=1e-6:1e-2 or model.free-nats=0.1:10; by default the
+    learning rate and the weights that the arm has."""
+    evaluations: int = 24
+    """Points that are tried in short runs."""
+    first: int | None = None
+    """How many of them are drawn broadly first; half, if not given."""
+    anchors: int = 2
+    """So many of the best points are trained at full length."""
+    horizon: int = 300
+    """Optimiser steps of a short run."""
+    price: float = 0.0
+    """What a bit of the code costs, in units of the distortion (1 - SSIM, or nats of NT-Xent)."""
+    strategy: Literal["two-stage", "random", "grid"] = "two-stage"
+    """How points are chosen."""
+    workers: int = 1
+    """Processes that train side by side."""
+    keep: bool = False
+    """Keep the model of every trial."""

@@ -75,3 +75,40 @@ def _arm(arm: "xr.DataTree") -> dict[str, Any]:
         "budgets": worth.budget.values.tolist(),
         str(worth.name): {str(name): curves.sel({kind: name}).values.tolist() for name in curves[kind].values},
     }
+
+
+def search_summary(result: "xr.Dataset", path: Path) -> dict[str, Any]:
+    """What a search found: the best settings, and every trial."""
+    from prior_lab.search import best, objective
+
+    found = objective(result)
+    trials = [
+        {
+            "stage": str(result.stage.sel(trial=number).item()),
+            "steps": int(result.horizon.sel(trial=number)),
+            "settings": _settings(result, number),
+            "objective": float(found.sel(trial=number)),
+        }
+        for number in result.trial.values
+    ]
+    return {"file": str(path), "arms": result.arm.values.tolist(), "best": best(result), "trials": trials}
+
+
+def search_table(result: "xr.Dataset") -> str:
+    """Every trial with its settings and its objective, and the best settings."""
+    from prior_lab.search import best, objective
+
+    found = objective(result)
+    rows = []
+    for number in result.trial.values:
+        told = [f"{value:.3g}" for value in _settings(result, number).values()]
+        stage, steps = str(result.stage.sel(trial=number).item()), str(int(result.horizon.sel(trial=number)))
+        rows.append([str(number), stage, steps, *told, f"{float(found.sel(trial=number)):.4f}"])
+    head = ["trial", "stage", "steps", *result.setting.values.tolist(), "objective"]
+    chosen = "  ".join(f"{name} {value:.3g}" for name, value in best(result).items())
+    return f"{table(head, rows)}\nbest for {', '.join(result.arm.values.tolist())}: {chosen}"
+
+
+def _settings(result: "xr.Dataset", trial: int) -> dict[str, float]:
+    values = result.setting_value.sel(trial=trial).values.tolist()
+    return dict(zip(result.setting.values.tolist(), values, strict=True))

@@ -1,4 +1,4 @@
-"""`train` and `study`: the flags are the fields of the experiments that notebooks use."""
+"""`train`, `study` and `search`: the flags are the fields of the experiments that notebooks use."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
@@ -7,18 +7,19 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise, product
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast, get_args
 
 import torch
 import tyro
 
 from prior_lab.commands.answers import Answer, Answering
-from prior_lab.commands.flags import StudyFlags, TrainFlags
-from prior_lab.commands.summaries import study_summary, study_table
+from prior_lab.commands.flags import SearchFlags, StudyFlags, TrainFlags
+from prior_lab.commands.summaries import search_summary, search_table, study_summary, study_table
 from prior_lab.errors import InputError
 from prior_lab.models import AutoencoderConfig, ContrastiveConfig
 from prior_lab.orderings import OrderingName
 from prior_lab.processes import process_rank
+from prior_lab.search import search
 from prior_lab.tasks import ContrastiveExperiment, Experiment, ReconstructionExperiment, experiment_from_json
 from prior_lab.tokens import TokenName
 from prior_lab.training.runs import MEASURES, headline_by_budget, run_experiment, run_name, run_study
@@ -94,6 +95,69 @@ class Study(StudyFlags, Answering):  # noqa: D101
         return Answer(study_summary(study, path), f"{study_table(study)}\nwrote {path}")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Search(SearchFlags, Answering):  # noqa: D101
+    __doc__ = SearchFlags.__doc__
+
+    experiment: Experiment
+    tokens: TokenName = "gaussian"
+    """Kind of token."""
+
+    def answer(self, command: str) -> Answer:
+        """Search, each ordering or all together."""
+        if self.workers < 1:
+            raise InputError(f"workers is {self.workers}; it must be at least 1.")
+        common = experiment_from_json(self.experiment.to_json())
+        arms = []
+        for name in self.ordering.split(","):
+            if name not in get_args(OrderingName):
+                raise InputError(f"Unknown ordering {name!r}; choose among {', '.join(get_args(OrderingName))}.")
+            shape = replace(common.model, ordering=cast(OrderingName, name), tokens=self.tokens)
+            arms.append(replace(common, model=shape))
+        values, texts = [], []
+        with _executor(self.workers) as executor:
+            for together in [arms] if self.joint else [[arm] for arm in arms]:
+                orderings = "+".join(arm.model.ordering for arm in together)
+                name = f"{common.data}-{common.task}-{orderings}-{self.tokens}"
+                home = (
+                    (self.out or Path("searches") / name)
+                    if len(arms) == 1 or self.joint
+                    else ((self.out or Path("searches")) / name)
+                )
+                result = search(
+                    together,
+                    home,
+                    space=_space(self.space),
+                    evaluations=self.evaluations,
+                    first=self.first,
+                    anchors=self.anchors,
+                    steps=self.horizon,
+                    price=self.price,
+                    strategy=self.strategy,
+                    batch=self.workers,
+                    executor=executor,
+                    device=self.device,
+                    seed=common.seed,
+                    keep=self.keep,
+                )
+                values.append(search_summary(result, home / "search.nc"))
+                texts.append(f"{search_table(result)}\nwrote {home / 'search.nc'}")
+        return Answer({"searches": values}, "\n\n".join(texts))
+
+
+def _space(texts: Sequence[str]) -> dict[str, tuple[float, float]] | None:
+    """What NAME=LOW:HIGH say."""
+    space = {}
+    for text in texts:
+        name, _, bounds = text.partition("=")
+        low, _, high = bounds.partition(":")
+        try:
+            space[name.replace("-", "_")] = (float(low), float(high))
+        except ValueError:
+            raise InputError(f"{text!r} is no setting to search; NAME=LOW:HIGH is, as rate-weight=1e-6:1e-2.") from None
+    return space or None
+
+
 @dataclass(frozen=True)
 class _ReconstructionShape(AutoencoderConfig):
     """What the arms of a study have in common."""
@@ -140,22 +204,54 @@ class StudyContrastive(Study):  # noqa: D101
     experiment: tyro.conf.OmitArgPrefixes[_ContrastiveRuns]
 
 
-def training_commands(arguments: Sequence[str]) -> tuple[Any, Any]:
-    """`train` and `study` for tyro, with the experiment of the task and the preset that the arguments name."""
+@dataclass(frozen=True)
+class _ReconstructionArm(ReconstructionExperiment):
+    """What the arms of a search have in common."""
+
+    model: _ReconstructionShape = field(default_factory=_ReconstructionShape)
+
+
+@dataclass(frozen=True)
+class _ContrastiveArm(ContrastiveExperiment):
+    """What the arms of a search have in common."""
+
+    model: _ContrastiveShape = field(default_factory=_ContrastiveShape)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchReconstruction(Search):  # noqa: D101
+    __doc__ = Search.__doc__
+
+    experiment: tyro.conf.OmitArgPrefixes[_ReconstructionArm]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchContrastive(Search):  # noqa: D101
+    __doc__ = Search.__doc__
+
+    experiment: tyro.conf.OmitArgPrefixes[_ContrastiveArm]
+
+
+def training_commands(arguments: Sequence[str]) -> tuple[Any, Any, Any]:
+    """`train`, `study` and `search` for tyro, with the experiment of the task and preset that the arguments name."""
     preset = "paper" if _chooses(arguments, "--preset", "paper") else "laptop"
     one: Train
     many: Study
+    seeking: Search
     if _chooses(arguments, "--task", "contrastive"):
         one = TrainContrastive(experiment=ContrastiveExperiment(ContrastiveConfig.preset(preset)))
         runs = _ContrastiveRuns(_ContrastiveShape.preset(preset))
         many = StudyContrastive(experiment=runs)
+        seeking = SearchContrastive(experiment=_ContrastiveArm(_ContrastiveShape.preset(preset)))
     else:
         one = TrainReconstruction(experiment=ReconstructionExperiment(AutoencoderConfig.preset(preset)))
         shape = _ReconstructionShape.preset(preset)
         many = StudyReconstruction(experiment=_ReconstructionRuns(shape))
+        seeking = SearchReconstruction(experiment=_ReconstructionArm(shape))
     return (
         Annotated[type(one), tyro.conf.subcommand("train", default=one)],
         Annotated[type(many), tyro.conf.subcommand("study", default=many)],
+        Annotated[type(seeking), tyro.conf.subcommand("search", default=seeking)],
     )
 
 

@@ -152,7 +152,7 @@ def run_study(
     runs, home = _named(experiments), as_path(folder, "a study's folder").resolve()
     with held(home):
         table = progress_table(len(runs)) if progress else HiddenTable()
-        _Study(runs, home, executor or _ThisProcess(), table, device=device, retries=retries).run()
+        _Study(runs, home, executor or ThisProcess(), table, device=device, retries=retries).run()
         return _measured([read_run(home / run) for run in runs], home / f"{name}.nc", name)
 
 
@@ -211,7 +211,7 @@ def _permitted_run(permit: Path, experiment: Experiment, folder: Path, **options
         return run_experiment(experiment, folder, progress=False, **options)
 
 
-class _ThisProcess(Executor):
+class ThisProcess(Executor):
     """Calls at once what is submitted; Ctrl-C ends the submitting."""
 
     def submit(self, function: Callable[..., Any], /, *arguments: Any, **options: Any) -> Future[Any]:
@@ -276,7 +276,7 @@ class _Study:
         experiment, folder = self._runs[name], self._home / name
         command = f"prior_lab.run_study([{experiment!r}], {str(self._home)!r})"
         options: dict[str, Any] = {"command": command, "device": self._device}
-        if isinstance(self._executor, _ThisProcess):
+        if isinstance(self._executor, ThisProcess):
             options["monitor"] = partial(self._saw, name)
         try:
             future = self._executor.submit(_permitted_run, permit, experiment, folder, **options)

@@ -1,0 +1,30 @@
+"""The search for settings such as the weights of regularisers: the paper's two-stage optimisation, and others.
+
+`space` says what may vary, `strategies` where to look next, `surrogate` what a Gaussian process makes of what was seen,
+`trials` turns a point into training runs, and `loop` goes on until the budget is spent; its result is an
+`xarray.Dataset`, see `result`.
+
+A new strategy is a class with `propose` in `strategies`, and its name in `StrategyName` and `make_strategy`.
+"""
+
+from prior_lab.search.loop import minimise, search
+from prior_lab.search.result import best, load_search, objective
+from prior_lab.search.space import Setting, Space
+from prior_lab.search.strategies import Grid, Random, Strategy, TwoStage, make_strategy
+from prior_lab.search.trials import usual_space
+
+__all__ = [
+    "Grid",
+    "Random",
+    "Setting",
+    "Space",
+    "Strategy",
+    "TwoStage",
+    "best",
+    "load_search",
+    "make_strategy",
+    "minimise",
+    "objective",
+    "search",
+    "usual_space",
+]
