@@ -95,7 +95,7 @@ def test_information_is_the_mean_over_seeds_by_token_in_bits(study):
 
 
 def test_quality_stands_over_the_information_of_the_prefix(study):
-    line = trace(figures.quality_against_information(study, "SSIM"), "line PRIOR")
+    line = trace(figures.rate_distortion(study, "SSIM"), "line PRIOR")
     np.testing.assert_allclose(line.x, [3, 5, 9])
     np.testing.assert_allclose(line.y, study["prior"]["quality"].sel(metric="SSIM").mean("seed"))
 

@@ -93,7 +93,7 @@ def study_figures():
         ),
         figures.accuracy_curves(codes, "class", "EMA-VQ", paper=printed.sel(token_kind="EMA-VQ")),
         figures.accuracy_by_prefix({"here": figures.accuracy_by_kind(codes), "the paper": printed}),
-        figures.quality_against_information(pictures),
+        figures.rate_distortion(pictures),
         figures.accuracy_against_information(codes),
         figures.information_per_token(pictures),
     ]

@@ -9,7 +9,7 @@ from prior_lab.figures.curves import quality_curves
 from prior_lab.figures.information import (
     accuracy_against_information,
     information_per_token,
-    quality_against_information,
+    rate_distortion,
     token_bars,
 )
 from prior_lab.figures.pictures import reconstruction_strip
@@ -44,8 +44,8 @@ __all__ = [
     "house_template",
     "information_per_token",
     "metric_style",
-    "quality_against_information",
     "quality_curves",
+    "rate_distortion",
     "reconstruction_strip",
     "require",
     "store_pictures",

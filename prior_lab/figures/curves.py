@@ -6,7 +6,17 @@ import numpy as np
 import plotly.graph_objects as go
 import xarray as xr
 
-from prior_lab.figures.style import AXIS, CLEAR, colour_of, house_template, metric_style, require, symbol_of
+from prior_lab.figures.style import (
+    AXIS,
+    CLEAR,
+    DASHES,
+    INK,
+    colour_of,
+    house_template,
+    metric_style,
+    require,
+    symbol_of,
+)
 from prior_lab.figures.tables import curve_table
 
 
@@ -41,6 +51,7 @@ def quality_curves(
         band.update(x=np.concatenate([budgets, budgets[::-1]]), y=np.concatenate([low, high[::-1]]))
         line.update(x=budgets, y=arm.quality.values, hovertemplate=f"%{{y:.{style.decimals}f}}<extra>{label}</extra>")
         figure.add_traces([band, line])
+    figure.add_traces(_yardstick_traces(table, metric))
     if reference is not None:
         figure.add_traces(reference_traces(reference, metric))
     figure.update_xaxes(**budget_axis(budgets), title_text="tokens in the prefix (budget)")
@@ -64,6 +75,20 @@ def arm_traces(label: str, colour: str) -> list[go.Scatter]:
         marker={"symbol": symbol_of(label), "size": 8, "color": colour},
     )  # fmt: skip
     return [band, line]
+
+
+def _yardstick_traces(table: xr.Dataset, metric: str) -> list[go.Scatter]:
+    """Thin lines of what is reached without a learnt code, from as many numbers as a prefix has."""
+    if "worth" not in table:
+        return []
+    return [
+        go.Scatter(
+            meta=f"yardstick {name}", name=str(name), x=table.budget.values,
+            y=table.worth.sel(yardstick=name, metric=metric).values, mode="lines",
+            line={"color": INK, "width": 1.5, "dash": dash}, hovertemplate=f"%{{y:.3f}}<extra>{name}</extra>",
+        )
+        for name, dash in zip(table.yardstick.values, DASHES, strict=False)
+    ]  # fmt: skip
 
 
 def reference_traces(reference: xr.DataArray, metric: str) -> list[go.Scatter]:

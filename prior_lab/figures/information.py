@@ -8,13 +8,29 @@ import xarray as xr
 from plotly.subplots import make_subplots
 
 from prior_lab.figures.curves import budget_axis
-from prior_lab.figures.style import AXIS, COLOURS, colour_of, house_template, metric_style, require, symbol_of
-from prior_lab.figures.tables import study_arms
+from prior_lab.figures.style import (
+    AXIS,
+    COLOURS,
+    DASHES,
+    INK,
+    colour_of,
+    house_template,
+    metric_style,
+    require,
+    symbol_of,
+)
+from prior_lab.figures.tables import sound_budgets, study_arms
 from prior_lab.tokens import TOKEN_LABELS
+
+SEEN = 0.5  # of the information of an untrained token [bit]; less is not drawn
 
 
 def information_per_token(study: xr.DataTree) -> go.Figure:
-    """The information of each token, b(u) of eq. 8, over the test images and averaged over seeds [bit]."""
+    """The information of each token, b(u) of eq. 8, over the test images and averaged over seeds [bit].
+
+    Dotted beside an arm, where the study has it: what its tokens told before the first step. A rate that stays there is
+    not knowledge but how the training began.
+    """
     figure = go.Figure(layout={"template": house_template()})
     last = 1
     for position, (label, node) in enumerate(study_arms(study).items()):
@@ -26,6 +42,15 @@ def information_per_token(study: xr.DataTree) -> go.Figure:
                 line={"color": colour, "width": 2, "shape": "hvh"}, hovertemplate=f"%{{y:.2f}}<extra>{label}</extra>",
             )
         )  # fmt: skip
+        blank = node["untrained_information"].to_numpy() / np.log(2) if "untrained_information" in node else np.zeros(1)
+        if blank.max() > SEEN:
+            figure.add_trace(
+                go.Scatter(
+                    meta=f"untrained {label}", name=f"{label}, untrained", x=np.arange(1, blank.size + 1), y=blank,
+                    mode="lines", line={"color": colour, "width": 1.2, "shape": "hvh", "dash": "dot"},
+                    hovertemplate=f"%{{y:.2f}}<extra>{label}, untrained</extra>",
+                )
+            )  # fmt: skip
     firsts = 2 ** np.arange(int(np.log2(last)) + 1)
     figure.update_xaxes(**budget_axis(firsts), title_text="token (labelled: the first of each level)")
     figure.update_xaxes(range=np.log10([0.88, last * 1.14]).tolist())
@@ -33,11 +58,12 @@ def information_per_token(study: xr.DataTree) -> go.Figure:
     return figure
 
 
-def quality_against_information(study: xr.DataTree, metric: str = "SSIM") -> go.Figure:
+def rate_distortion(study: xr.DataTree, metric: str = "SSIM") -> go.Figure:
     """Quality of every budget against the information in that prefix, b(u) summed as in eq. 7 [bit], log-scaled.
 
     Arms differ in how much a token carries: this tells what they make of it. Each kind of token has a panel;
-    colours and markers are those of the orderings.
+    colours and markers are those of the orderings. Beside them stand still-image codecs, where the study has them, at
+    the mean size of their files, container included. Information is what an ideal coder would send; a file is sent.
 
     Raises
     ------
@@ -46,8 +72,22 @@ def quality_against_information(study: xr.DataTree, metric: str = "SSIM") -> go.
     arms = study_arms(study)
     for node in arms.values():
         require(metric, node["metric"].to_numpy(), "metric")
-    scores = {label: node.to_dataset().quality.mean("seed").sel(metric=metric) for label, node in arms.items()}
-    return _against_information(arms, scores, metric, f"{metric}, {metric_style(metric).better} is better")
+    scores = {label: sound_budgets(node, "quality").sel(metric=metric) for label, node in arms.items()}
+    figure = _against_information(arms, scores, metric, f"{metric}, {metric_style(metric).better} is better")
+    panels = len({str(node.attrs["token_kind"]) for node in arms.values()})
+    for panel in range(1, panels + 1) if "codec_bits" in study else ():
+        for name, dash in zip(study["codec"].to_numpy(), DASHES, strict=False):
+            bits, worth = (study[key].sel(codec=name) for key in ("codec_bits", "codec_quality"))
+            figure.add_trace(
+                go.Scatter(
+                    meta=f"codec {name}", name=str(name), x=bits.values, y=worth.sel(metric=metric).values,
+                    mode="lines", line={"color": INK, "width": 1.5, "dash": dash}, legendgroup=str(name),
+                    showlegend=panel == 1,
+                    hovertemplate=f"%{{x:.4g}} bit, {metric} %{{y:.4g}}<extra>{name}, file</extra>",
+                ),
+                row=1, col=panel,
+            )  # fmt: skip
+    return figure
 
 
 def accuracy_against_information(study: xr.DataTree, taxonomy: str = "class") -> go.Figure:
@@ -60,9 +100,7 @@ def accuracy_against_information(study: xr.DataTree, taxonomy: str = "class") ->
     arms = study_arms(study, "accuracy")
     for node in arms.values():
         require(taxonomy, node["taxonomy"].to_numpy(), "label level")
-    scores = {
-        label: 100 * node.to_dataset().accuracy.mean("seed").sel(taxonomy=taxonomy) for label, node in arms.items()
-    }
+    scores = {label: 100 * sound_budgets(node, "accuracy").sel(taxonomy=taxonomy) for label, node in arms.items()}
     return _against_information(arms, scores, "accuracy", f"accuracy of linear probes, {taxonomy} [%]")
 
 

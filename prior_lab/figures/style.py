@@ -18,13 +18,16 @@ Choice = TypeVar("Choice")
 COLOURS = {
     "PRIOR": "#0072B2", "MBOP-ITD": "#D55E00", "MBOP-TD": "#009E73",
     "PRIOR without prediction": "#56B4E9", "Matryoshka": "#CC79A7",
+    "Unordered": "#B8860B",
 }  # fmt: skip
 SYMBOLS = {
     "PRIOR": "circle", "MBOP-ITD": "square", "MBOP-TD": "diamond",
     "PRIOR without prediction": "circle-open", "Matryoshka": "triangle-up",
+    "Unordered": "star",
 }  # fmt: skip
+DASHES = ("dash", "dot", "dashdot", "longdash")  # of lines that stand beside arms
 PAPER_ORDERINGS = ("PRIOR", "MBOP-ITD", "MBOP-TD")
-SPARE_COLOURS = ("#B8860B", "#7F7F7F")
+SPARE_COLOURS = ("#8C6BB1", "#7F7F7F")
 
 # Figures have no ground of their own: this grey is read on white and on black alike, with a contrast of 4.3 to either.
 INK, GRID, AXIS, CLEAR = "#787c84", "rgba(128,132,140,0.25)", "rgba(128,132,140,0.75)", "rgba(0,0,0,0)"

@@ -70,13 +70,17 @@ def curve_table(study: xr.DataTree | xr.Dataset, group: str | None = None) -> xr
 
     Returns
     -------
-    Dataset with `quality(ordering, metric, budget)` and `interval(ordering, metric, budget, bound)`, in display order.
+    Dataset with `quality(ordering, metric, budget)` and `interval(ordering, metric, budget, bound)`, in display order;
+    where the study has them, also what its yardsticks reach, `worth(yardstick, metric, budget)`.
 
     Raises
     ------
     InputError : if the study has no such group.
     """
-    return study if isinstance(study, xr.Dataset) else _side_by_side(study, group, "quality")
+    if isinstance(study, xr.Dataset):
+        return study
+    table = _side_by_side(study, group, "quality")
+    return table.assign(worth=study["yardstick_quality"]) if "yardstick_quality" in study else table
 
 
 def accuracy_table(study: xr.DataTree, group: str | None = None) -> xr.Dataset:
@@ -96,6 +100,12 @@ def accuracy_table(study: xr.DataTree, group: str | None = None) -> xr.Dataset:
     return table.merge(baselines, join="exact", combine_attrs="drop")
 
 
+def sound_budgets(node: xr.DataTree, variable: str) -> xr.DataArray:
+    """The mean over seeds at the budgets that the arm was trained for; NaN at shorter prefixes of an unordered code."""
+    values = node.to_dataset()[variable].mean("seed")
+    return values.where(values.budget == values.budget.max()) if node.attrs["ordering"] == "Unordered" else values
+
+
 def _side_by_side(study: xr.DataTree, group: str | None, variable: Curve) -> xr.Dataset:
     arms = study_arms(study, variable)
     if group is not None:
@@ -103,7 +113,7 @@ def _side_by_side(study: xr.DataTree, group: str | None, variable: Curve) -> xr.
         require(group, groups, "group of arms")
         arms = groups[group]
     columns = [
-        xr.Dataset({variable: node[variable].mean("seed"), "interval": node[f"{variable}_interval"].mean("seed")})
+        xr.Dataset({variable: sound_budgets(node, variable), "interval": sound_budgets(node, f"{variable}_interval")})
         for node in arms.values()
     ]
     index = xr.DataArray(list(arms), dims="ordering", name="ordering")

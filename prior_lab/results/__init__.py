@@ -2,7 +2,7 @@
 
 from prior_lab.results.arm import ArmRecord
 from prior_lab.results.contrastive import ContrastiveRun, build_contrastive_arm, leads_over, matching_baselines
-from prior_lab.results.reconstruction import ReconstructionRun, build_reconstruction_arm
+from prior_lab.results.reconstruction import ReconstructionRun, build_reconstruction_arm, build_yardsticks
 from prior_lab.results.schema import Provenance, build_study, load, provenance, save, validate
 from prior_lab.results.statistics import Lead, bootstrap_interval, lead, verdict_of_all
 
@@ -16,6 +16,7 @@ __all__ = [
     "build_contrastive_arm",
     "build_reconstruction_arm",
     "build_study",
+    "build_yardsticks",
     "lead",
     "leads_over",
     "load",

@@ -43,12 +43,14 @@ class Run:
     ----------
     seed : of the run.
     information : `information`, `corrected` and `standard_error` (token), from `Information.tokens("nat")`.
+    untrained : (token) what its model's codes tell before the first step, with the same weights to begin with [nat].
     loss : training objective as (step, value) pairs, in order of steps.
     validation : the task's headline measure at full budget on the validation split, likewise.
     """
 
     seed: int
     information: xr.Dataset
+    untrained: xr.DataArray | None = None
     loss: Curve = ()
     validation: Curve = ()
 
@@ -81,6 +83,8 @@ def assemble(
         "information_corrected": tokens["corrected"],
         "information_error": tokens["standard_error"],
     }
+    if runs[0].untrained is not None:
+        information["untrained_information"] = runs[0].untrained.astype(np.float32)
     curves = _curves({"loss": [run.loss for run in runs], validation: [run.validation for run in runs]})
     for variables, units in ((information, "nat"), (curves, "1")):
         for variable in variables.values():

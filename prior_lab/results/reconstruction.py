@@ -15,6 +15,13 @@ VARIABLES = {
     "quality": ("seed", "metric", "budget"),
     "quality_interval": ("seed", "metric", "budget", "bound"),
 }
+YARDSTICKS = {
+    "yardstick_quality": ("yardstick", "metric", "budget"),
+    "yardstick_interval": ("yardstick", "metric", "budget", "bound"),
+    "codec_quality": ("codec", "setting", "metric"),
+    "codec_bits": ("codec", "setting"),
+    "codec_header_bits": ("codec",),
+}
 VALIDATION = "validation_ssim"
 
 
@@ -61,6 +68,24 @@ def build_reconstruction_arm(
     }
     variables = {name: with_units(variable, "see the coordinate unit") for name, variable in measured.items()}
     return assemble(runs, record, variables, validation=VALIDATION)
+
+
+def build_yardsticks(yardsticks: xr.DataArray, codecs: xr.Dataset, objects: Sequence[str]) -> xr.Dataset:
+    """What stands at the root of a study beside its arms.
+
+    Parameters
+    ----------
+    yardsticks : (yardstick, metric, budget, image), from `prior_lab.yardsticks.measure_yardsticks`.
+    codecs : from `prior_lab.yardsticks.measure_codecs`.
+    objects : the object that each image shows.
+    """
+    by_object = _object_means(yardsticks, objects)
+    told = codecs.assign(
+        yardstick_quality=by_object.mean("object").transpose(*YARDSTICKS["yardstick_quality"]),
+        yardstick_interval=bootstrap_interval(by_object).transpose(*YARDSTICKS["yardstick_interval"]),
+    )
+    units = dict.fromkeys(YARDSTICKS, "see the coordinate unit") | {"codec_bits": "bit", "codec_header_bits": "bit"}
+    return told.assign({name: with_units(told[name], unit) for name, unit in units.items()})
 
 
 def _object_means(quality: xr.DataArray, objects: Sequence[str]) -> xr.DataArray:

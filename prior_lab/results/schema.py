@@ -23,6 +23,8 @@ each with the attribute `units`:
 `information(seed, token)`                         b(u) of eq. 8 over the test images, the plug-in value [nat]
 `information_corrected(seed, token)`               with its bias for few images corrected [nat]
 `information_error(seed, token)`                   its standard error over objects [nat]
+`untrained_information(token)`                     in younger studies: b(u) of the first seed's model before it learnt
+                                                   anything [nat]; what a rate is to be compared with
 `loss(seed, step)`                                 training objective; NaN at steps where it was not recorded
 `validation_ssim(seed, step)`                      SSIM at full budget on the validation split; NaN likewise; for
                                                    contrastive arms `validation_ntxent` [nat]
@@ -35,6 +37,17 @@ The last two are left out together with `step` where no history was kept. Arms o
 `quality(seed, metric, budget)`                    mean over objects
 `quality_interval(seed, metric, budget, bound)`    95 % percentile bootstrap over objects, 2,000 resamples
 =================================================  ================================================================
+
+and at the root of younger studies
+
+=====================================================  ============================================================
+`yardstick_quality(yardstick, metric, budget)`         of the test images drawn without a learnt code, from as many
+                                                       numbers as a prefix has: their mean colour, fewer pixels, PCA
+`yardstick_interval(yardstick, metric, budget, bound)` 95 % percentile bootstrap over objects
+`codec_quality(codec, setting, metric)`                of real files of still-image codecs, 256 images at most
+`codec_bits(codec, setting)`                           mean size of these files [bit]
+`codec_header_bits(codec)`                             size of the smallest file of one grey [bit]
+=====================================================  ============================================================
 
 Arms of the task "contrastive", measured on frozen features of the test images:
 
@@ -181,6 +194,8 @@ def validate(tree: xr.DataTree) -> None:
     task = str(tree.attrs["task"])
     if task not in VARIABLES:
         raise InputError(f"The study {tree.attrs['name']!r} is of an unknown task {task!r}; expected {_or(VARIABLES)}.")
+    if task == "reconstruction" and "yardstick_quality" in tree:
+        _validate_variables("study", tree, reconstruction.YARDSTICKS)
     if task == "contrastive":
         _validate_variables("study", tree, BASELINES)
         if "baseline_matched" in tree:
@@ -198,6 +213,8 @@ def validate(tree: xr.DataTree) -> None:
         _validate_variables(owner, arm, {**VARIABLES[task], **INFORMATION})
         if "matched" in arm:
             _validate_variables(owner, arm, contrastive.MATCHED)
+        if "untrained_information" in arm:
+            _validate_variables(owner, arm, {"untrained_information": ("token",)})
         history = dict.fromkeys(("loss", VALIDATION[task]), ("seed", "step"))
         if "step" in arm.coords or any(key in arm for key in history):
             _validate_variables(owner, arm, history, partial=True)

@@ -18,6 +18,7 @@ from prior_lab.data import ImageDataset
 from prior_lab.effective_information import Information, encode_images
 from prior_lab.errors import InputError
 from prior_lab.files import as_path, name_for_file
+from prior_lab.levels import Levels
 from prior_lab.models import ContrastiveModel
 from prior_lab.orderings import LABELS, Code
 from prior_lab.probes import Samples, linear_probes, matching, nearest_neighbours, retrieval
@@ -27,6 +28,7 @@ from prior_lab.results import bootstrap_interval
 from prior_lab.tasks import ContrastiveExperiment, Experiment, experiment_from_json, nt_xent_by_budget
 from prior_lab.training.ceiling import CEILING_FILE, read_ceiling
 from prior_lab.training.checkpoints import read_history
+from prior_lab.yardsticks import measure_codecs, measure_yardsticks
 
 MODEL_FILE = "model.safetensors"
 ProbedTap = Literal["tokens", "levels"]  # features of a shorter prefix are the first columns of those of a longer one
@@ -194,9 +196,18 @@ class Measurement(ABC):
         return {
             "seed": run.experiment.seed,
             "information": Information(code.posterior, self.test.objects).tokens("nat"),
+            "untrained": self._untrained_information(run.experiment),
             "loss": [(int(record["step"]), record["loss"]) for record in history],
             "validation": [(int(record["step"]), record[last]) for record in history if last in record],
         }
+
+    def _untrained_information(self, experiment: Experiment) -> xr.DataArray:
+        """What the codes of test images tell before the first step."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(experiment.seed)
+            model = experiment.build().eval()
+        posterior = encode_images(model, self.test).posterior
+        return Information(posterior, self.test.objects).tokens("nat")["information"]
 
 
 class ReconstructionMeasurement(Measurement):
@@ -206,6 +217,14 @@ class ReconstructionMeasurement(Measurement):
         """The runs of one arm, a seed each."""
         objects = [self.test.object_names[index] for index in self.test.objects.tolist()]
         return results.build_reconstruction_arm([self._run(run) for run in runs], objects, record)
+
+    def baselines(self, runs: Sequence[FinishedRun]) -> xr.Dataset:
+        """What pictures are worth without a learnt code, at the numbers and bits that codes spend."""
+        shape = runs[0].experiment.model
+        train, budgets = runs[0].experiment.load("train").images, Levels(shape.levels).budgets
+        objects = [self.test.object_names[index] for index in self.test.objects.tolist()]
+        yardsticks = measure_yardsticks(train, self.test.images, budgets, shape.channels)
+        return results.build_yardsticks(yardsticks, measure_codecs(self.test.images), objects)
 
     def _run(self, run: FinishedRun) -> results.ReconstructionRun:
         model = zoo.load_autoencoder(run.model_file)

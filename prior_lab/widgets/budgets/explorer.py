@@ -30,6 +30,7 @@ from prior_lab.widgets.pictures import Pictures, Selection
 from prior_lab.widgets.sources import by_name, study_images, study_name
 
 Opener = Callable[[], tuple[Gallery, xr.Dataset | None]]
+DASHES = ("7 4", "2 3", "7 3 2 3")  # of the lines of yardsticks
 STORED = 2  # images of the picture in a stored notebook
 
 
@@ -292,8 +293,8 @@ class BudgetExplorer(Explorer):
         }
 
     def _curve_values(self) -> dict[str, list[dict[str, Any]]]:
-        """The curves by metric, of every arm that has any; without an interval, where there is none."""
-        table = self.table.transpose("metric", "ordering", "budget", "bound").sel(metric=list(self.state.metrics))
+        """The curves by metric: of every arm that has any, without an interval where there is none; of yardsticks."""
+        table = self.table.transpose("metric", "ordering", "budget", "bound", ...).sel(metric=list(self.state.metrics))
         parts = {"value": table.quality.values}
         parts |= {bound: table.interval.sel(bound=bound).values for bound in ("low", "high")}
         looks = [
@@ -302,6 +303,7 @@ class BudgetExplorer(Explorer):
         ]
         return {
             metric: [look | {name: _known(part[at, i]) for name, part in parts.items()} for i, look in enumerate(looks)]
+            + _yardsticks(table, metric)
             for at, metric in enumerate(self.state.metrics)
         }
 
@@ -328,6 +330,22 @@ class BudgetExplorer(Explorer):
         self._show_page()
 
 
-def _known(values: np.ndarray) -> list[float] | None:
-    """Seven digits of each, or None where a number is missing."""
-    return [float(f"{value:.7g}") for value in values] if np.isfinite(values).all() else None
+def _yardsticks(table: xr.Dataset, metric: str) -> list[dict[str, Any]]:
+    """What is reached without a learnt code, where the study has it."""
+    if "worth" not in table:
+        return []
+    values = table.worth.sel(metric=metric).transpose("yardstick", "budget")
+    return [
+        {"label": str(name), "dash": dash, "value": one.values.tolist(), "low": None, "high": None}
+        for name, one, dash in zip(values.yardstick.values, values, DASHES, strict=False)
+    ]
+
+
+def _known(values: np.ndarray) -> list[float | None] | None:
+    """Seven digits of each, None where a number is missing; None where all are."""
+    known = np.isfinite(values)
+    return (
+        [float(f"{value:.7g}") if one else None for value, one in zip(values, known, strict=True)]
+        if known.any()
+        else None
+    )

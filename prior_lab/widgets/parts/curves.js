@@ -75,8 +75,9 @@ class Curves {
     return this.height - PLOT.bottom - ((value - first) / (last - first)) * (this.height - PLOT.top - PLOT.bottom);
   }
 
-  // `arms` are {label, colour, symbol, value, low, high, printed}, each number by budget; low and high may be null, and
-  // `printed`, numbers from elsewhere, may be missing or hold nulls. `shown` is the arm that stands out.
+  // `arms` are {label, colour, symbol, value, low, high, printed}, each number by budget; a value may be null, so may low
+  // and high, and `printed`, numbers from elsewhere, may be missing or hold nulls. One with a `dash` instead of a colour
+  // and a symbol is no arm but stands beside them. `shown` is the arm that stands out.
   show({ arms, baselines = [], decimals, unit = "", shown = null }) {
     Object.assign(this, { arms, baselines, decimals, unit, shown });
     this.build();
@@ -124,17 +125,18 @@ class Curves {
     ]);
   }
 
-  curve({ label, colour, symbol, value, low, high, printed }) {
-    const line = (values) => values.map((one, i) => `${this.x(i)} ${this.y(one)}`).join("L");
-    const parts = low ? [draw("path", { class: "pl-band", fill: colour, d: `M${line(high)}L${low.map((one, i) => `${this.x(i)} ${this.y(one)}`).reverse().join("L")}z` })] : [];
-    parts.push(draw("path", { class: label === this.shown ? "pl-stroke pl-main-line" : "pl-stroke", stroke: colour, d: `M${line(value)}` }),
-      ...value.map((one, i) => draw("path", { class: symbol.endsWith("-open") ? "pl-hollow" : undefined, fill: colour, stroke: colour,
-        d: marker(symbol, this.x(i), this.y(one), 3.6) })));
-    const known = (printed ?? []).map((one, i) => [i, one]).filter(([, one]) => one !== null);
+  curve({ label, colour, symbol, value, low, high, printed, dash }) {
+    const places = (values) => values.map((one, i) => [i, one]).filter(([, one]) => one !== null).map(([i, one]) => [this.x(i), this.y(one)]);
+    const line = (points) => `M${points.map((point) => point.join(" ")).join("L")}`;
+    const own = places(value);
+    if (dash) return [draw("path", { class: "pl-compare", "stroke-dasharray": dash, d: line(own) })];
+    const parts = low ? [draw("path", { class: "pl-band", fill: colour, d: `${line([...places(high), ...places(low).reverse()])}z` })] : [];
+    parts.push(draw("path", { class: label === this.shown ? "pl-stroke pl-main-line" : "pl-stroke", stroke: colour, d: line(own) }),
+      ...own.map(([x, y]) => draw("path", { class: symbol.endsWith("-open") ? "pl-hollow" : undefined, fill: colour, stroke: colour, d: marker(symbol, x, y, 3.6) })));
+    const known = places(printed ?? []);
     if (!known.length) return parts;
-    const places = known.map(([i, one]) => [this.x(i), this.y(one)]);
-    return [...parts, draw("path", { class: "pl-printed", stroke: colour, d: `M${places.map((place) => place.join(" ")).join("L")}` }),
-      ...places.map(([x, y]) => draw("path", { class: "pl-hollow pl-from-paper", stroke: colour, d: marker(symbol, x, y, 4) }))];
+    return [...parts, draw("path", { class: "pl-printed", stroke: colour, d: line(known) }),
+      ...known.map(([x, y]) => draw("path", { class: "pl-hollow pl-from-paper", stroke: colour, d: marker(symbol, x, y, 4) }))];
   }
 
   // To another budget: the cursor and the values move, the curves stay.
@@ -142,20 +144,21 @@ class Curves {
     this.at = at;
     if (!this.arms || !this.width) return;
     this.cursor.setAttribute("transform", `translate(${this.x(at)} 0)`);
-    this.cursor.replaceChildren(this.cursor.firstChild, ...this.arms.map(({ value, colour }) => draw("circle", { cy: this.y(value[at]), r: 7, stroke: colour })));
+    this.cursor.replaceChildren(this.cursor.firstChild, ...this.arms.filter(({ value, dash }) => !dash && value[at] !== null).map(({ value, colour }) => draw("circle", { cy: this.y(value[at]), r: 7, stroke: colour })));
     const cell = (text, kind) => make("td", kind ? { class: kind } : {}, text);
-    const write = (value) => `${value.toFixed(this.decimals)}${this.unit ? ` ${this.unit}` : ""}`;
+    const write = (value) => value === null ? UNKNOWN : `${value.toFixed(this.decimals)}${this.unit ? ` ${this.unit}` : ""}`;
     const isPrinted = this.arms.some(({ printed }) => printed);
     const hasIntervals = this.arms.some(({ low }) => low);
     const rows = this.arms.map((one) => make("tr", one.label === this.shown ? { class: "pl-shown-arm" } : {},
       make("th", { scope: "row" }, this.swatch(one), one.label), cell(write(one.value[at]), "pl-value"),
-      ...(hasIntervals ? [cell(one.low ? `${one.low[at].toFixed(this.decimals)} to ${one.high[at].toFixed(this.decimals)}` : UNKNOWN)] : []),
-      ...(isPrinted ? [cell((one.printed?.[at] ?? null) === null ? UNKNOWN : write(one.printed[at]))] : [])));
+      ...(hasIntervals ? [cell(one.low && one.low[at] !== null ? `${one.low[at].toFixed(this.decimals)} to ${one.high[at].toFixed(this.decimals)}` : UNKNOWN)] : []),
+      ...(isPrinted ? [cell(write(one.printed?.[at] ?? null))] : [])));
     const heads = [plural(this.budgets[at], "token"), ...(hasIntervals ? ["95 % interval"] : []), ...(isPrinted ? ["paper"] : [])];
     this.legend.replaceChildren(make("tr", {}, make("td"), ...heads.map((text) => make("th", { scope: "col" }, text))), ...rows);
   }
 
-  swatch({ symbol, colour }) {
+  swatch({ symbol, colour, dash }) {
+    if (dash) return draw("svg", { class: "pl-swatch", viewBox: "0 0 26 12", "aria-hidden": "true" }, draw("path", { class: "pl-compare", "stroke-dasharray": dash, d: "M0 6H26" }));
     const hollow = symbol.endsWith("-open") ? "pl-hollow" : undefined;
     return draw("svg", { class: "pl-swatch", viewBox: "0 0 26 12", "aria-hidden": "true" }, draw("path", { class: "pl-stroke", stroke: colour, d: "M0 6H26" }),
       draw("path", { class: hollow, fill: colour, stroke: colour, d: marker(symbol, 13, 6, 4) }));
