@@ -20,6 +20,7 @@ from prior_lab.results import (
     build_reconstruction_arm,
     build_study,
     lead,
+    lead_of_peaks,
     leads_over,
     schema,
     verdict_of_all,
@@ -178,19 +179,45 @@ def _by_object(values: np.ndarray, names: list[str] | None = None) -> xr.DataArr
     return xr.DataArray(np.atleast_2d(values), dims=("seed", "object"), coords={"object": objects})
 
 
-def test_a_lead_is_paired_by_object_and_averaged_over_seeds() -> None:
+def test_a_lead_is_paired_by_object() -> None:
     """What is hard for both arms does not blur their difference."""
     generator = np.random.default_rng(0)
     hardness = generator.random(100)
-    better = _by_object(np.stack([hardness + 0.05, hardness + 0.03]))
+    better = _by_object(np.stack([hardness + 0.041, hardness + 0.039]))
     worse = _by_object(hardness + 0.01 * generator.standard_normal(100))
     found = lead(better, worse)
     assert found.value == pytest.approx(0.04, abs=0.003)
     assert 0.03 < found.low < found.value < found.high < 0.05
     assert found.verdict == "holds here"
     assert lead(worse, better).verdict == "does not hold here"
-    assert str(lead(better, better)) == "+0.000 (+0.000 to +0.000)"
-    assert lead(better, better).verdict == "cannot be told here"
+    one = _by_object(hardness)
+    assert str(lead(one, one)) == "+0.000 (+0.000 to +0.000)"
+    assert lead(one, one).verdict == "cannot be told here"
+
+
+def test_the_interval_of_a_lead_holds_what_runs_differ_by() -> None:
+    """Of runs that differ by much more than objects do, as often as it says: their mean is of the normal distribution."""
+    generator = np.random.default_rng(0)
+    covered = 0
+    for _ in range(200):
+        runs = generator.standard_normal((8, 1)) + np.zeros((8, 20))
+        found = lead(_by_object(runs), _by_object(np.zeros(20)))
+        covered += found.low <= 0 <= found.high
+    assert 0.85 < covered / 200 < 0.97  # a little less than 95 % among eight
+
+
+def test_peaks_of_noise_cannot_be_told_apart() -> None:
+    generator, unclear = np.random.default_rng(0), 0
+    for _ in range(40):
+        noise = generator.standard_normal((2, 2, 60, 7))
+        names = {"object": [f"{number}" for number in range(60)]}
+        one, other = (xr.DataArray(values, dims=("seed", "object", "budget"), coords=names) for values in noise)
+        found = lead_of_peaks(one, other)
+        peaks = [values.mean(axis=(0, 1)).max() for values in noise]
+        assert found.value == pytest.approx(peaks[0] - peaks[1])
+        unclear += found.verdict == "cannot be told here"
+    assert unclear >= 35
+    assert lead_of_peaks(one + np.linspace(0, 2, 7), other).verdict == "holds here"
 
 
 def test_objects_without_a_value_are_left_out_of_a_lead() -> None:

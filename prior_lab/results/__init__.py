@@ -4,7 +4,7 @@ from prior_lab.results.arm import ArmRecord
 from prior_lab.results.contrastive import ContrastiveRun, build_contrastive_arm, leads_over, matching_baselines
 from prior_lab.results.reconstruction import ReconstructionRun, build_reconstruction_arm, build_yardsticks
 from prior_lab.results.schema import Provenance, build_study, load, provenance, save, validate
-from prior_lab.results.statistics import Lead, bootstrap_interval, lead, verdict_of_all
+from prior_lab.results.statistics import Lead, bootstrap_interval, lead, lead_of_peaks, verdict_of_all
 
 __all__ = [
     "ArmRecord",
@@ -18,6 +18,7 @@ __all__ = [
     "build_study",
     "build_yardsticks",
     "lead",
+    "lead_of_peaks",
     "leads_over",
     "load",
     "matching_baselines",

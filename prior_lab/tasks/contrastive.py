@@ -78,7 +78,7 @@ nearest neighbours, coarse and class; pixels give 0.38 and 0.21):
 - What the labels themselves bring: this encoder, its mean token, a linear map for each label level, 1,500 steps of 128
   augmented frames with cross-entropy, the step chosen on validation, once: 0.393, 0.300, 0.222 and 0.205 on test
   (coarse, mid, fine, class). That is no more than the best codes learned without labels have (0.205 of the classes),
-  which points to six training objects a class as the limit, not to how the codes were trained.
+  which points to four training objects a class (the median) as the limit, not to how the codes were trained.
 """
 
 from dataclasses import dataclass, field
