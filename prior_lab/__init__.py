@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING
 from prior_lab.errors import InputError
 
 if TYPE_CHECKING:
-    from prior_lab import figures, levels, paper, quality, results
+    from prior_lab import figures, levels, paper, quality, results, search
     from prior_lab.data import ImageDataset, list_datasets, load_dataset
     from prior_lab.effective_information import information
     from prior_lab.models import Autoencoder, AutoencoderConfig, ContrastiveConfig, ContrastiveModel
     from prior_lab.orderings import Code
+    from prior_lab.search import load_search
     from prior_lab.tasks import ContrastiveExperiment, ReconstructionExperiment
     from prior_lab.training import run_study, train, train_ceiling
     from prior_lab.widgets import (
@@ -29,11 +30,13 @@ if TYPE_CHECKING:
         InformationExplorer,
         LossPlot,
         ProbeExplorer,
+        SearchExplorer,
         explore,
         explore_information,
         explore_probes,
+        explore_search,
     )
-    from prior_lab.zoo import list_models, list_studies, load_model, load_study
+    from prior_lab.zoo import list_models, list_searches, list_studies, load_model, load_study
 
 __version__ = "0.1.0"
 
@@ -51,22 +54,27 @@ __all__ = [
     "LossPlot",
     "ProbeExplorer",
     "ReconstructionExperiment",
+    "SearchExplorer",
     "explore",
     "explore_information",
     "explore_probes",
+    "explore_search",
     "figures",
     "information",
     "levels",
     "list_datasets",
     "list_models",
+    "list_searches",
     "list_studies",
     "load_dataset",
     "load_model",
+    "load_search",
     "load_study",
     "paper",
     "quality",
     "results",
     "run_study",
+    "search",
     "train",
     "train_ceiling",
 ]
@@ -84,15 +92,19 @@ _HOMES = {
     "LossPlot": "widgets",
     "ProbeExplorer": "widgets",
     "ReconstructionExperiment": "tasks",
+    "SearchExplorer": "widgets",
     "explore": "widgets",
     "explore_information": "widgets",
     "explore_probes": "widgets",
+    "explore_search": "widgets",
     "information": "effective_information",
     "list_datasets": "data",
     "list_models": "zoo",
+    "list_searches": "zoo",
     "list_studies": "zoo",
     "load_dataset": "data",
     "load_model": "zoo",
+    "load_search": "search",
     "load_study": "zoo",
     "run_study": "training",
     "train": "training",

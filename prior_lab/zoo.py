@@ -1,4 +1,4 @@
-"""Bundled weights and studies by name, checked by SHA-256, and model files of one's own.
+"""Bundled weights, studies and searches by name, checked by SHA-256, and model files of one's own.
 
 Weights are safetensors in half precision. The file's metadata say what it is (`format`), the model's shape (`model`),
 the experiment that trained it (`config`) and the exact command that made it (`command`): nothing is unpickled.
@@ -24,8 +24,9 @@ from prior_lab.models import Autoencoder, AutoencoderConfig, ContrastiveConfig, 
 
 BUNDLED = Path(__file__).parent / "bundled"
 FORMATS = {"prior-lab/autoencoder": Autoencoder, "prior-lab/contrastive": ContrastiveModel}
-Kind = Literal["models", "studies"]
-ENDINGS = {"models": ".safetensors", "studies": ".nc"}
+Kind = Literal["models", "studies", "searches"]
+ENDINGS = {"models": ".safetensors", "studies": ".nc", "searches": ".nc"}
+NOUNS = {"models": "model", "studies": "study", "searches": "search"}
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,11 @@ def list_models() -> list[str]:
 def list_studies() -> list[str]:
     """Names of the bundled studies."""
     return sorted(_index()["studies"])
+
+
+def list_searches() -> list[str]:
+    """Names of the bundled searches."""
+    return sorted(_index()["searches"])
 
 
 @entry_point
@@ -164,7 +170,7 @@ def load_study(name: str | Path) -> xr.DataTree:
     ------
     InputError : if there is no such study, or the file is truncated, altered, or of another schema version.
     """
-    return results.load(Path(name) if str(name).endswith(".nc") else _bundled("studies", str(name)))
+    return results.load(Path(name) if str(name).endswith(".nc") else bundled_file("studies", str(name)))
 
 
 def named_models(arms: Mapping[str, xr.DataTree]) -> dict[str, str]:
@@ -194,7 +200,7 @@ def register(kind: Kind, name: str, file: str | Path) -> None:
         raise InputError(f"{str(file)!r} is not a file under {BUNDLED.name!r}.")
     index = _index()
     relative = path.relative_to(BUNDLED.resolve()).as_posix()
-    index[kind][name] = {"file": relative, "sha256": sha256(path), "bytes": path.stat().st_size}
+    index.setdefault(kind, {})[name] = {"file": relative, "sha256": sha256(path), "bytes": path.stat().st_size}
     with replacing(BUNDLED / "index.json") as temporary:
         temporary.write_text(json.dumps(index, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
@@ -205,17 +211,16 @@ def _index() -> dict[str, dict[str, dict[str, str | int]]]:
 
 def _model_path(name: str | Path) -> Path:
     if not str(name).endswith(".safetensors"):
-        return _bundled("models", str(name))
+        return bundled_file("models", str(name))
     return require_file(name, "model file")
 
 
-def _bundled(kind: Kind, name: str) -> Path:
+def bundled_file(kind: Kind, name: str) -> Path:
     """The path of a bundled file whose bytes are those that were registered."""
     entries = _index()[kind]
     if name not in entries:
-        noun = {"models": "model", "studies": "study"}[kind]
         raise InputError(
-            f"There is no bundled {noun} {described(name)}; the nearest are {nearest(name, entries)}, and "
+            f"There is no bundled {NOUNS[kind]} {described(name)}; the nearest are {nearest(name, entries)}, and "
             f"list_{kind}() names all; a file ends in {ENDINGS[kind]}."
         )
     path = BUNDLED / str(entries[name]["file"])

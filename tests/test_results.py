@@ -196,7 +196,7 @@ def test_a_lead_is_paired_by_object() -> None:
 
 
 def test_the_interval_of_a_lead_holds_what_runs_differ_by() -> None:
-    """Of runs that differ by much more than objects do, as often as it says: their mean is of the normal distribution."""
+    """Of runs that differ by much more than objects do, nearly as often as it says."""
     generator = np.random.default_rng(0)
     covered = 0
     for _ in range(200):

@@ -13,6 +13,7 @@ from prior_lab.figures.information import (
     token_bars,
 )
 from prior_lab.figures.pictures import reconstruction_strip
+from prior_lab.figures.search import search_progress
 from prior_lab.figures.style import (
     COLOURS,
     INK,
@@ -48,6 +49,7 @@ __all__ = [
     "rate_distortion",
     "reconstruction_strip",
     "require",
+    "search_progress",
     "store_pictures",
     "study_arms",
     "study_groups",

@@ -24,7 +24,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from prior_lab import results
+from prior_lab import results, zoo
+from prior_lab.checks import entry_point
 from prior_lab.errors import InputError
 from prior_lab.files import require_file, writing
 from prior_lab.search.space import Setting, Space
@@ -94,19 +95,23 @@ def save_search(result: xr.Dataset, path: Path) -> None:
         temporary.write_bytes(contents)
 
 
-def load_search(path: str | Path) -> xr.Dataset:
+@entry_point
+def load_search(name: str | Path) -> xr.Dataset:
     """A result that a search wrote.
 
     Parameters
     ----------
-    path : the file, or the folder of the search.
+    name : one of `prior_lab.list_searches()`, or the path of a `.nc` file or of the folder of a search.
 
     Raises
     ------
     InputError : if there is none, or it is damaged.
     """
-    path = Path(path)
-    path = require_file(path / "search.nc" if path.is_dir() else path, "search result")
+    path = Path(name)
+    if path.is_dir() or path.suffix:
+        path = require_file(path / "search.nc" if path.is_dir() else path, "search result")
+    else:
+        path = zoo.bundled_file("searches", str(name))
     try:
         with xr.open_dataset(path, engine="h5netcdf") as file:
             result = file.load()

@@ -8,13 +8,16 @@ from prior_lab.widgets.budgets import BudgetExplorer, explore
 from prior_lab.widgets.information import InformationExplorer, explore_information
 from prior_lab.widgets.loss_plot import LossPlot
 from prior_lab.widgets.probes import ProbeExplorer, explore_probes
+from prior_lab.widgets.search import SearchExplorer, explore_search
 
 __all__ = [
     "BudgetExplorer",
     "InformationExplorer",
     "LossPlot",
     "ProbeExplorer",
+    "SearchExplorer",
     "explore",
     "explore_information",
     "explore_probes",
+    "explore_search",
 ]

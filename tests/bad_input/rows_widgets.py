@@ -26,6 +26,11 @@ def _informed(ground: Ground) -> InformationExplorer:
 
 
 @cache
+def _search() -> pl.SearchExplorer:
+    return pl.explore_search(pl.load_search("fashion-contrastive-td-gaussian"))
+
+
+@cache
 def _codes() -> xr.DataTree:
     return pl.load_study("household-contrastive")
 
@@ -234,6 +239,29 @@ CASES = [
         lambda ground: pl.explore_probes(_codes(), ground.data),
         "these images do not have",
     ),
+    # searches
+    *(
+        Case(f"explore_search({name})", lambda ground, s=source: pl.explore_search(s), says)
+        for name, source, says in (
+            ("None", None, "A NoneType that is no result of a search"),
+            ("a name", "fashion-contrastive-td-gaussian", "A str that is no result of a search"),
+            ("other data", xr.Dataset(), "A Dataset that is no result of a search"),
+        )
+    ),
+    *(
+        Case(
+            f"explorer of a search, {name} = {value!r}", lambda ground, n=name, v=value: setattr(_search(), n, v), says
+        )
+        for name, value, says in (
+            ("across", "momentum", "momentum is not a setting of this search; choose one of learning_rate"),
+            ("up", None, "None is not a setting of this search"),
+            ("view", "mean", "mean is not a view of this explorer; choose one of expected"),
+            ("price", -1.0, "-1.0 is not a price of this explorer"),
+            ("trial", 99, "There is no trial 99; the search has the trials 0 to"),
+            ("trial", 1.5, "trial is 1.5; a whole number was expected"),
+        )
+    ),
+    Case("load_search(a name)", lambda ground: pl.load_search("fashion"), "There is no bundled search 'fashion'"),
     # the loss plot
     *(
         Case(f"LossPlot()({name})", lambda ground, history=history: pl.LossPlot()(history), says)

@@ -1,6 +1,7 @@
 """Explorers as one file each: no kernel, no network, in any window and theme, with many images and with one."""
 
 import dataclasses
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,6 +74,7 @@ def files(
             prior_lab.load_model("household/reconstruction/td-gaussian"), dataclasses.replace(data, name="flat")
         ),
         "probes": probes,
+        "search": prior_lab.explore_search(prior_lab.load_search("household-reconstruction-prior-gaussian")),
     }
     return {name: explorer.to_html(folder / f"{name}.html") for name, explorer in explorers.items()}
 
@@ -85,11 +87,20 @@ def opened(chromium: "Browser", path: Path) -> "Page":
     page.on("pageerror", lambda error: page.problems.append(str(error)))
     page.on("request", lambda request: request.url.startswith(("file:", "data:")) or page.problems.append(request.url))
     page.goto(path.as_uri())
-    page.wait_for_selector("[data-painted], [data-pictures], .pl-map[data-moved$=there]")
+    page.wait_for_selector("[data-painted], [data-pictures], .pl-map[data-moved$=there], [data-shown]")
     return page
 
 
-NAMES = ("many images", "last page", "two images", "one image", "information", "information of a flat code", "probes")
+NAMES = (
+    "many images",
+    "last page",
+    "two images",
+    "one image",
+    "information",
+    "information of a flat code",
+    "probes",
+    "search",
+)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -137,4 +148,40 @@ def test_an_exported_selection_has_its_sum_and_says_what_it_lacks(chromium, file
     page.locator("[data-token='0']").click()  # 15 tokens without the first: no prefix
     page.wait_for_function("() => document.querySelector('.pl-what').title === 'tokens 2 to 15'")
     assert page.locator(".pl-caution").inner_text() == "The standard error of this selection needs a kernel."
+    page.context.close()
+
+
+CLICK = """async (mark) => {
+    const begun = performance.now();
+    mark.dispatchEvent(new MouseEvent("click", { bubbles: true }));
+    await new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn)));
+    return performance.now() - begun;
+}"""
+
+
+def test_a_search_is_looked_at_without_a_kernel(chromium, files):
+    """Every trial, every view and every plane is there, and drawn within 150 ms of a click."""
+    page = opened(chromium, files["search"])
+
+    def shown() -> list[object]:
+        return json.loads(page.locator(".pl-search").get_attribute("data-shown"))
+
+    found = prior_lab.load_search("household-reconstruction-prior-gaussian")
+    times = [page.evaluate(CLICK, mark) for mark in page.query_selector_all("[data-trial]")]
+    assert sorted(times)[len(times) // 2] < 150
+    assert shown()[-1] == int(found.trial[-1])
+    assert f"Trial {int(found.trial[-1])}" in page.locator(".pl-side").inner_text()
+    shades = set()
+    for view in ("Uncertainty", "Promise", "Expected"):
+        page.get_by_role("button", name=view).click()
+        assert shown()[2] == view.lower()
+        shades.add(page.locator(".pl-shades").evaluate("(canvas) => canvas.toDataURL()"))
+    page.get_by_label("setting across").select_option("prediction_weight")
+    page.get_by_label("setting up").select_option("prediction_weight")  # the two change places
+    assert shown()[:2] == ["rate_weight", "prediction_weight"]
+    page.get_by_label("price of a bit").select_option(index=2)
+    assert shown()[3] == 2
+    shades.add(page.locator(".pl-shades").evaluate("(canvas) => canvas.toDataURL()"))
+    assert len(shades) == 4
+    assert page.problems == []
     page.context.close()
