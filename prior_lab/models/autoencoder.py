@@ -22,7 +22,7 @@ from prior_lab.tokens import TokenName
 class AutoencoderConfig(ModelConfig):
     """Everything that fixes the shape of an autoencoder."""
 
-    FORMER: ClassVar[dict[str, Any]] = ModelConfig.FORMER | {"coarsest_side": 4}
+    FORMER: ClassVar[dict[str, Any]] = {"coarsest_side": 4}
 
     patch: Annotated[int, Within(2, 256)] = 8
     """Pixels per place of the wavelet grid, a power of two."""
