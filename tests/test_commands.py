@@ -134,6 +134,28 @@ def test_a_study_has_a_run_for_every_ordering_kind_of_token_and_seed() -> None:
     assert {experiment.model.image_size for experiment in objects.experiments()} == {224}
 
 
+def test_a_joint_search_is_one_for_all_orderings_and_goes_on(
+    capsys: pytest.CaptureFixture[str], pictures: Path, tmp_path: Path
+) -> None:
+    flags = "--image-size 32 --patch 8 --decoder-width 32 --decoder-depth 1 --batch-size 4 --steps 4 --device cpu"
+    shape = SHAPE.replace("--ordering prior", "").replace("--tokens gaussian", "")
+    search = f"search {shape} {flags} --data folder --path {pictures} --horizon 2 --anchors 1"
+    told = answered(capsys, f"{search} --ordering itd,td --joint --evaluations 2 --out {tmp_path / 'joint'}")
+    (one,) = told["searches"]
+    assert one["arms"] == ["itd-gaussian", "td-gaussian"]
+    assert [(trial["stage"], trial["steps"]) for trial in one["trials"]] == [("broad", 2), ("broad", 2), ("anchor", 4)]
+    assert set(one["best"]) == {"learning_rate", "rate_weight", "model.free_nats"}
+    more = answered(capsys, f"{search} --ordering itd,td --joint --evaluations 3 --out {tmp_path / 'joint'}")
+    assert [trial["stage"] for trial in more["searches"][0]["trials"]] == ["broad", "broad", "anchor", "refined"]
+    assert more["searches"][0]["trials"][:3] == one["trials"]
+    space = "--space rate-weight=1e-6:1e-3 --strategy random --evaluations 1"
+    apart = answered(capsys, f"{search} --ordering itd,prior {space} --out {tmp_path / 'apart'}")
+    assert [found["arms"] for found in apart["searches"]] == [["itd-gaussian"], ["prior-gaussian"]]
+    assert {path.name for path in (tmp_path / "apart").iterdir()} == {
+        "folder-reconstruction-itd-gaussian", "folder-reconstruction-prior-gaussian"
+    }  # fmt: skip
+
+
 def test_measure_tells_programs_what_it_measured(
     capsys: pytest.CaptureFixture[str], pictures: Path, tmp_path: Path
 ) -> None:
@@ -204,6 +226,7 @@ def test_the_list_of_commands_is_quick() -> None:
     for command in (
         "train",
         "study",
+        "search",
         "measure",
         "quality",
         "information",

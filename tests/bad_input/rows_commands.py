@@ -61,6 +61,22 @@ CASES = [
     ),
     _command("study", "text.txt", "--steps", "1", says="'.*text.txt' cannot be written to"),
     *(
+        _command("search", *flags, "--steps", "2", "--out", "search", says=says)
+        for flags, says in (
+            (["--ordering", "vq"], "Unknown ordering 'vq'; choose among prior"),
+            (["--ordering", ""], "Unknown ordering ''"),
+            (["--space", "rate-weight"], "'rate-weight' is no setting to search; NAME=LOW:HIGH is"),
+            (["--space", "rate-weight=a:b"], "'rate-weight=a:b' is no setting to search"),
+            (["--space", "momentum=0.1:1"], "There is no setting 'momentum' to search"),
+            (["--space", "rate-weight=0:1"], "which has no logarithm"),
+            (["--space", "learning-rate=1:0.1"], "its bounds must be ascending"),
+            (["--evaluations", "0"], "evaluations is 0"),
+            (["--horizon", "0"], "steps is 0"),
+            (["--price", "-1"], "price is -1.0"),
+            (["--workers", "0"], "workers is 0"),
+        )
+    ),
+    *(
         _command("measure", "notes", "--out", out, says=says)
         for out, says in (
             ("study.txt", "does not end in .nc"),
