@@ -89,7 +89,7 @@ def search_summary(result: "xr.Dataset", path: Path) -> dict[str, Any]:
             "settings": _settings(result, number),
             "objective": float(found.sel(trial=number)),
         }
-        for number in result.trial.values
+        for number in result.trial.values.tolist()
     ]
     return {"file": str(path), "arms": result.arm.values.tolist(), "best": best(result), "trials": trials}
 
@@ -100,7 +100,7 @@ def search_table(result: "xr.Dataset") -> str:
 
     found = objective(result)
     rows = []
-    for number in result.trial.values:
+    for number in result.trial.values.tolist():
         told = [f"{value:.3g}" for value in _settings(result, number).values()]
         stage, steps = str(result.stage.sel(trial=number).item()), str(int(result.horizon.sel(trial=number)))
         rows.append([str(number), stage, steps, *told, f"{float(found.sel(trial=number)):.4f}"])
