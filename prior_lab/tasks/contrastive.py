@@ -47,8 +47,8 @@ The same with probes trained on 5,000 images (pixels 0.828, 0.785), EMA-VQ token
   A deeper encoder (3 layers) has 0.832, 0.818 and 0.835, 0.828 after 2,500.
 - On a GPU, 3 layers, 4,000 steps of 128 pairs and the weights that `fashion-contrastive-...` of `list_searches` found:
   MBOP-TD 0.859, 0.832 with Gaussian, 0.791, 0.793 with EMA-VQ and 0.690, 0.652 with Categorical tokens, MBOP-ITD 0.848,
-  0.827 and 0.788, 0.788 and 0.750, 0.719. Twice as wide batches with 2 layers and a width of 96 bring MBOP-TD with EMA-VQ
-  to 0.808, 0.797 after 1,500 steps. At these rate weights Gaussian codes spend 50,000 bit, more than the picture has.
+  0.827 and 0.788, 0.788 and 0.750, 0.719. Batches of 256, 2 layers and a width of 96 bring MBOP-TD with EMA-VQ to
+  0.808, 0.797 after 1,500 steps. At these rate weights Gaussian codes spend 50,000 bit, more than the picture has.
 - On a CPU neither bfloat16 nor compiling makes these small models faster.
 
 What short runs of PRIOR with Gaussian tokens on `emoji` have shown, 300 steps of 64 pairs with `places="embedding"`, on
