@@ -11,7 +11,7 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 import prior_lab as pl
 from prior_lab import figures
 from prior_lab.effective_information import encode_images
-from prior_lab.probes import Samples, matching
+from prior_lab.probes import Samples, matching, nearest_neighbours
 from prior_lab.quality import quality_by_budget
 from prior_lab.results import lead, leads_over
 from prior_lab.tasks import ContrastiveExperiment, experiment_from_json, nt_xent_by_budget
@@ -20,6 +20,7 @@ from prior_lab.zoo import load_contrastive, model_record
 STUDY = "household-reconstruction"
 KINDS = ("gaussian", "categorical", "ema-vq")
 CODES = "household-contrastive"
+CLOTHES = "fashion-contrastive"
 DRAWINGS = "emoji-contrastive"
 ARMS = [name for name, arm in pl.load_study(STUDY).children.items() if arm.attrs["model"]]
 
@@ -123,6 +124,46 @@ def test_the_readme_shows_the_accuracies_of_the_study(root: Path) -> None:
         assert row is not None, label
         values = 100 * accuracy.sel(taxonomy="class").values
         assert [cell.strip() for cell in row[1].split("|")] == [f"{value:.1f}" for value in values]
+
+
+# Clothing, of which there are enough test images to decide
+
+
+def test_fashion_can_decide_and_gaussian_codes_of_prior_are_ahead() -> None:
+    """The ceiling is clear of the pixels; PRIOR's Gaussian code is ahead of them and of a code that learnt nothing."""
+    study = pl.load_study(CLOTHES)
+    told = study.to_dataset()["baseline_accuracy_by_object"].sel(taxonomy="class", drop=True)
+    labels, pixels, untrained = (told.sel(baseline=name, drop=True) for name in ("labels", "pixels", "untrained"))
+    assert lead(labels, pixels).verdict == "holds here"
+    code = study["prior-gaussian"].to_dataset()["accuracy_by_object"].sel(taxonomy="class", budget=127, drop=True)
+    assert code.sizes["seed"] == 2
+    assert lead(code, pixels).verdict == "holds here"
+    assert lead(code, untrained).verdict == "holds here"
+
+
+@pytest.mark.parametrize("arm", ["prior-gaussian", "prior-ema-vq"])
+def test_codes_of_clothing_know_more_with_every_token_and_more_than_pixels_of_neighbours(arm: str) -> None:
+    study = pl.load_study(CLOTHES)
+    told = study[arm].to_dataset()
+    by_object = told["accuracy_by_object"].sel(taxonomy="class", drop=True)
+    assert lead(by_object.sel(budget=127), by_object.sel(budget=1)).verdict == "holds here"
+    neighbours = told["neighbour_accuracy"].mean("seed").sel(taxonomy="class", budget=127)
+    assert neighbours > study["baseline_accuracy"].sel(taxonomy="class", baseline="pixel neighbours") + 0.02
+
+
+def test_a_bundled_model_of_clothing_tells_what_its_study_tells() -> None:
+    """Probes learn from fewer images here and are asked of fewer, so the accuracy is near, not equal."""
+    study = pl.load_study(CLOTHES)
+    train, test = (pl.load_dataset("fashion", split=split) for split in ("train", "test"))
+    model = load_contrastive(study["prior-ema-vq"].attrs["model"])
+    some = [train.select(slice(0, 10_000, 4)), test.select(slice(0, 10_000, 10))]
+    samples = [
+        Samples(model.features(encode_images(model, data), "levels").detach(), data.labels, data.objects)
+        for data in some
+    ]
+    found = nearest_neighbours(*samples, widths={127: samples[0].features.shape[1]}, taxonomies=list(test.taxonomies))
+    told = study["prior-ema-vq"]["neighbour_accuracy"].sel(seed=0, budget=127)
+    assert found["accuracy"].isel(budget=0).values == pytest.approx(told.values, abs=0.04)
 
 
 # Drawings of one concept by many artists

@@ -80,7 +80,10 @@ def curve_table(study: xr.DataTree | xr.Dataset, group: str | None = None) -> xr
     if isinstance(study, xr.Dataset):
         return study
     table = _side_by_side(study, group, "quality")
-    return table.assign(worth=study["yardstick_quality"]) if "yardstick_quality" in study else table
+    if "yardstick_quality" not in study:
+        return table
+    worth = study["yardstick_quality"].rename(prefix="budget").reindex(budget=table.budget)
+    return table.assign(worth=worth.reset_coords(drop=True))
 
 
 def accuracy_table(study: xr.DataTree, group: str | None = None) -> xr.Dataset:

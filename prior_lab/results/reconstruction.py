@@ -16,8 +16,8 @@ VARIABLES = {
     "quality_interval": ("seed", "metric", "budget", "bound"),
 }
 YARDSTICKS = {
-    "yardstick_quality": ("yardstick", "metric", "budget"),
-    "yardstick_interval": ("yardstick", "metric", "budget", "bound"),
+    "yardstick_quality": ("yardstick", "metric", "prefix"),
+    "yardstick_interval": ("yardstick", "metric", "prefix", "bound"),
     "codec_quality": ("codec", "setting", "metric"),
     "codec_bits": ("codec", "setting"),
     "codec_header_bits": ("codec",),
@@ -79,7 +79,7 @@ def build_yardsticks(yardsticks: xr.DataArray, codecs: xr.Dataset, objects: Sequ
     codecs : from `prior_lab.yardsticks.measure_codecs`.
     objects : the object that each image shows.
     """
-    by_object = _object_means(yardsticks, objects)
+    by_object = _object_means(yardsticks, objects).rename(budget="prefix")  # arms have budgets of their own
     told = codecs.assign(
         yardstick_quality=by_object.mean("object").transpose(*YARDSTICKS["yardstick_quality"]),
         yardstick_interval=bootstrap_interval(by_object).transpose(*YARDSTICKS["yardstick_interval"]),

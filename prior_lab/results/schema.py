@@ -41,9 +41,9 @@ The last two are left out together with `step` where no history was kept. Arms o
 and at the root of younger studies
 
 =====================================================  ============================================================
-`yardstick_quality(yardstick, metric, budget)`         of the test images drawn without a learnt code, from as many
-                                                       numbers as a prefix has: their mean colour, fewer pixels, PCA
-`yardstick_interval(yardstick, metric, budget, bound)` 95 % percentile bootstrap over objects
+`yardstick_quality(yardstick, metric, prefix)`         of the test images drawn without a learnt code, from as many
+                                                       numbers as a prefix [token] has: mean colour, fewer pixels, PCA
+`yardstick_interval(yardstick, metric, prefix, bound)` 95 % percentile bootstrap over objects
 `codec_quality(codec, setting, metric)`                of real files of still-image codecs, 256 images at most
 `codec_bits(codec, setting)`                           mean size of these files [bit]
 `codec_header_bits(codec)`                             size of the smallest file of one grey [bit]
