@@ -31,7 +31,7 @@ from prior_lab.encoders import Patches
 from prior_lab.errors import InputError
 from prior_lab.files import held, require_file, writing
 from prior_lab.models import ContrastiveConfig, ContrastiveModel
-from prior_lab.tasks import ContrastiveExperiment
+from prior_lab.tasks import ContrastiveExperiment, experiment_from_json
 from prior_lab.training.hardware import DeviceName, make_fabric
 from prior_lab.training.loop import NotFiniteError, follow, make_optimizer, scheduled_rate
 
@@ -105,10 +105,10 @@ def read_ceiling(path: Path, experiment: ContrastiveExperiment) -> xr.Dataset:
     try:
         with xr.open_dataset(path, engine="h5netcdf") as file:
             ceiling = file.load()
-        told, _ = ceiling.attrs["experiment"], ceiling["correct_by_object"]
+        told, _ = experiment_from_json(ceiling.attrs["experiment"]), ceiling["correct_by_object"]
     except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError) as error:
         raise InputError(f"{str(path)!r} is not a whole file of a ceiling; remove it to train it anew.") from error
-    if told != experiment.to_json():
+    if told != experiment:
         raise InputError(f"{str(path)!r} is the ceiling of another experiment; remove it to train it anew.")
     return ceiling
 
