@@ -115,9 +115,12 @@ def test_a_bundled_contrastive_model_has_the_loss_that_its_study_tells() -> None
     assert measured == pytest.approx(arm["ntxent"].isel(seed=0).values.tolist(), rel=0.01)
 
 
-def test_the_readme_shows_the_accuracies_of_the_study(root: Path) -> None:
-    study = pl.load_study(CODES)
-    readme = (root / "README.md").read_text().split("| class accuracy at budget |")[1]
+@pytest.mark.parametrize(
+    ("name", "head"), [(CODES, "| class accuracy at budget |"), (CLOTHES, "| accuracy on `fashion` at budget |")]
+)
+def test_the_readme_shows_the_accuracies_of_the_study(root: Path, name: str, head: str) -> None:
+    study = pl.load_study(name)
+    readme = (root / "README.md").read_text().split(head)[1].split("\n\n")[0]
     rows = {label: node["accuracy"].mean("seed") for label, node in figures.study_arms(study, "accuracy").items()}
     for label, accuracy in rows.items():
         row = re.search(rf"^\| {label} \|(.*)\|$", readme, re.MULTILINE)
