@@ -128,7 +128,7 @@ CASES = [
     ),
     *(
         Case(f"a study's file flipped at {at}", _flipped(at), "study.nc|study|arm|results|variable")
-        for at in (0.0, 0.004)
+        for at in (0.0, 0.001)
     ),
     *(
         Case(f"a study's file of {name}", _file(content), "is not a whole NetCDF file of results")
