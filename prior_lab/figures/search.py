@@ -24,10 +24,11 @@ def search_progress(result: xr.Dataset, price: float | None = None) -> go.Figure
     short = stages != "anchor"
     figure = go.Figure(layout={"template": house_template()})
     best = np.fmin.accumulate(worth[short])
+    steps = np.repeat(numbers[short], 2)[1:]  # points, for not every drawing of a figure knows stairs
     figure.add_trace(
         go.Scatter(
-            meta="best", name="best so far", x=numbers[short], y=best, mode="lines",
-            line={"color": AXIS, "width": 2, "shape": "hv"},
+            meta="best", name="best so far", x=steps, y=np.repeat(best, 2)[:-1], mode="lines",
+            line={"color": AXIS, "width": 2},
         )
     )  # fmt: skip
     for stage, name in STAGES.items():

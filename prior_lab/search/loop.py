@@ -113,6 +113,8 @@ def search(
         raise InputError("A search needs at least one experiment.")
     if len({(one.task, one.data, one.path, one.model.levels) for one in arms}) > 1:
         raise InputError("The experiments differ in task, data or levels; search them apart.")
+    if len({(one.model.ordering, one.model.tokens) for one in arms}) < len(arms):
+        raise InputError("Two of the experiments have the same ordering and tokens; a search takes each arm once.")
     room = Space.of(usual_space(arms) if space is None else space)
     require_settings(arms, room.names)
     for end in (0.0, 1.0):  # what the experiments' own checks refuse is told now
@@ -165,12 +167,11 @@ def _require_same(plan: dict[str, object], home: Path) -> None:
 
 @dataclass(frozen=True)
 class _Run:
-    """An arm of a trial."""
+    """An arm of a trial; `place` is the arm's among those that are searched together."""
 
     trial: Trial
-    experiment: Experiment
+    place: int
     folder: Path
-    name: str
 
 
 class _Search:
@@ -241,8 +242,9 @@ class _Search:
             for trial in waiting:
                 for place in range(len(self._arms)):
                     self._submit(trial, place)
+                self._collect(outcomes, timeout=0.0)  # what was trained in this process is written down at once
             while self._going:
-                self._collect(outcomes)
+                self._collect(outcomes, timeout=INTERVAL)
         finally:
             for future in self._going:
                 future.cancel()
@@ -251,16 +253,16 @@ class _Search:
     def _submit(self, trial: Trial, place: int) -> None:
         experiment = experiment_at(self._arms[place], trial.settings, trial.steps)
         name = f"{trial.number:04d}-{experiment.model.ordering}-{experiment.model.tokens}"
-        run = _Run(trial, experiment, self._home / "runs" / name, name)
+        run = _Run(trial, place, self._home / "runs" / name)
         command = f"prior_lab.search.search(...), trial {trial.number} of {self._home.name}"
         options: dict[str, Any] = {"device": self._device, "command": command, "keep": self._keep}
         self._going[self._executor.submit(run_trial, experiment, run.folder, **options)] = run
 
-    def _collect(self, outcomes: dict[int, dict[int, Outcome]]) -> None:
+    def _collect(self, outcomes: dict[int, dict[int, Outcome]], timeout: float) -> None:
         """Wait for runs that end, and write down trials whose runs have all ended."""
         with postponed_interrupt() as interrupted:
             self._show()
-            ended, _ = wait(self._going, timeout=INTERVAL, return_when=FIRST_COMPLETED)
+            ended, _ = wait(self._going, timeout=timeout, return_when=FIRST_COMPLETED)
         if interrupted.is_set():
             raise KeyboardInterrupt("the search was stopped; the same call goes on from there")
         for future in ended:
@@ -273,16 +275,12 @@ class _Search:
                     f"{self._home}. The same search with a new pool goes on from there."
                 ) from error
             told = outcomes[run.trial.number]
-            told[self._place(run)] = outcome
+            told[run.place] = outcome
             if len(told) == len(self._arms):
                 done = replace(run.trial, outcomes=tuple(told[place] for place in range(len(self._arms))))
                 done.save(self._home / "trials")
                 self._trials[done.number] = done
         self._show()
-
-    def _place(self, run: _Run) -> int:
-        shapes = [(one.model.ordering, one.model.tokens) for one in self._arms]
-        return shapes.index((run.experiment.model.ordering, run.experiment.model.tokens))
 
     def _show(self) -> None:
         going = {run.trial.number: run for run in self._going.values()}

@@ -139,4 +139,7 @@ def test_settings_that_are_not_there_or_not_allowed_are_refused_before_training(
     other = tiny.contrastive(pictures)
     with pytest.raises(InputError, match="differ in task, data or levels"):
         search([tiny.reconstruction(pictures), other], tmp_path, space=SPACE)
+    twice = [tiny.reconstruction(pictures), replace(tiny.reconstruction(pictures), seed=1)]
+    with pytest.raises(InputError, match="a search takes each arm once"):
+        search(twice, tmp_path, space=SPACE)
     assert not (tmp_path / "plan.json").exists()
