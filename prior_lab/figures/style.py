@@ -23,7 +23,7 @@ COLOURS = {
 SYMBOLS = {
     "PRIOR": "circle", "MBOP-ITD": "square", "MBOP-TD": "diamond",
     "PRIOR without prediction": "circle-open", "Matryoshka": "triangle-up",
-    "Unordered": "star",
+    "Unordered": "triangle-down",
 }  # fmt: skip
 DASHES = ("dash", "dot", "dashdot", "longdash")  # of lines that stand beside arms
 PAPER_ORDERINGS = ("PRIOR", "MBOP-ITD", "MBOP-TD")

@@ -22,12 +22,13 @@ from prior_lab.errors import InputError
 from prior_lab.figures.style import COLOURS, FONT, INK
 
 WIDTH, HEIGHT = 760, 360  # where the layout leaves it to the window [px]
-DASHES = {"dash": "6 4", "dot": "1.5 3", "longdashdot": "9 3 2 3"}
+DASHES = {"dash": "6 4", "dot": "1.5 3", "dashdot": "6 3 1.5 3", "longdash": "10 4", "longdashdot": "9 3 2 3"}
 MARKERS = {
     "circle": "M-{r},0a{r},{r} 0 1,0 {d},0a{r},{r} 0 1,0 -{d},0z",
     "square": "M-{r},-{r}h{d}v{d}h-{d}z",
     "diamond": "M0,-{w}L{w},0L0,{w}L-{w},0z",
     "triangle-up": "M0,-{w}L{w},{r}L-{w},{r}z",
+    "triangle-down": "M0,{w}L{w},-{r}L-{w},-{r}z",
     "x": "M-{r},-{r}L{r},{r}M-{r},{r}L{r},-{r}",
 }
 LETTER = 0.56  # mean width of a letter [em]
@@ -149,7 +150,7 @@ class _Drawing:
         self.legend_top = 16.0 if is_above else self.bottom + 58
         self.left = 24.0 + max(36.0, max((LETTER * 12 * len(text) for text in self._names("y")), default=0))
         texts = any(trace.type == "bar" and trace.text is not None for trace in self.figure.data)
-        self.right = self.width - (60.0 if texts else 16.0)
+        self.right = self.width - max(60.0 if texts else 16.0, float(self.layout.margin.r or 0))
         for pair in dict.fromkeys((trace.xaxis or "x", trace.yaxis or "y") for trace in self.figure.data):
             self._panel(*pair)
 
