@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from safetensors import SafetensorError
+
 from prior_lab.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 
 MACHINE = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
 PART = re.compile(rf"\.prior-lab-{MACHINE}-(?P<process>\d{{1,9}})-[0-9a-f]{{8}}\.part")
+# What reading a safetensors file raises: it is opened as storage of torch, which tells of a file that went meanwhile as
+# a RuntimeError.
+UNREADABLE = (SafetensorError, OSError, RuntimeError)
 LONGEST_NAME = 200  # of what becomes a file's name, perhaps with an ending [byte]
 LONGEST_PART, LONGEST_PATH = 255, 4000  # what file systems take [byte]
 

@@ -12,14 +12,14 @@ from typing import Literal
 
 import torch
 import xarray as xr
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
 from prior_lab import results
 from prior_lab.checks import described, entry_point, nearest
 from prior_lab.errors import InputError
-from prior_lab.files import replacing, require_file, require_writable, sha256, write_tensors, writing
+from prior_lab.files import UNREADABLE, replacing, require_file, require_writable, sha256, write_tensors, writing
 from prior_lab.models import Autoencoder, AutoencoderConfig, ContrastiveConfig, ContrastiveModel, OrderedModel
 
 BUNDLED = Path(__file__).parent / "bundled"
@@ -80,7 +80,7 @@ def load_model(name: str | Path) -> OrderedModel:
         wanted = _untrained(record).state_dict()
     try:
         stored = load_file(path)
-    except (SafetensorError, OSError) as error:
+    except UNREADABLE as error:
         raise InputError(f"{path.name!r} is truncated or is not a safetensors file: {error}.") from error
     if wanted.keys() != stored.keys() or any(not _is_like(stored[key], wanted[key]) for key in wanted):
         raise InputError(f"The weights in {path.name!r} do not fit the model's config that it holds.")
@@ -249,7 +249,7 @@ def _read_record(path: Path) -> ModelRecord:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-    except (SafetensorError, OSError) as error:
+    except UNREADABLE as error:
         raise InputError(f"{path.name!r} is truncated or is not a safetensors file: {error}.") from error
     if metadata.get("format") not in FORMATS:
         raise InputError(f"{path.name!r} holds safetensors, but not a model of prior_lab.")

@@ -7,20 +7,21 @@ experiment, the step and the history as JSON. Nothing is pickled.
 
 import json
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Generator, Tensor
 
 from prior_lab.checks import parse_json
 from prior_lab.errors import InputError
-from prior_lab.files import reason, replacing, write_tensors
+from prior_lab.files import UNREADABLE, reason, replacing, write_tensors
 from prior_lab.models import OrderedModel
-from prior_lab.tasks import Record
+from prior_lab.tasks import Record, experiment_from_json
 from prior_lab.training.optimizers import MuonAdamW
 
 FORMAT = "prior-lab/checkpoint/2"
@@ -84,9 +85,9 @@ def restore_checkpoint(state: TrainingState, experiment: str, folder: Path) -> b
     for path in reversed(found):
         try:
             header, tensors = _header(path), _read_tensors(path)
-            if header.experiment != experiment:
+            if (there := _as_of_now(header.experiment)) != experiment:
                 raise InputError(
-                    f"{folder} holds a run of another experiment ({difference(header.experiment, experiment)}); "
+                    f"{folder} holds a run of another experiment ({difference(there, experiment)}); "
                     "choose another folder, or the experiment it was started with."
                 )
             _require_whole(state, header, tensors)
@@ -105,6 +106,13 @@ def restore_checkpoint(state: TrainingState, experiment: str, folder: Path) -> b
             "away to start anew."
         )
     return False
+
+
+def _as_of_now(experiment: str) -> str:
+    """The JSON of an experiment with the settings that are younger than it at their defaults."""
+    with suppress(InputError):
+        return experiment_from_json(experiment).to_json()
+    return experiment
 
 
 def read_history(folder: Path) -> list[Record]:
@@ -139,7 +147,7 @@ def _header(path: Path) -> _Header:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-    except (SafetensorError, OSError) as error:
+    except UNREADABLE as error:
         raise DamagedError(f"is truncated or is not a safetensors file ({error})") from error
     if metadata.get("format") != FORMAT:
         raise DamagedError("is no checkpoint, or one of another version")
@@ -170,7 +178,7 @@ def _is_record(values: dict[Any, Any]) -> bool:
 def _read_tensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
-    except (SafetensorError, OSError) as error:
+    except UNREADABLE as error:
         raise DamagedError(f"is truncated ({error})") from error
 
 

@@ -1,5 +1,6 @@
 """The training loop: it learns, resumes bit for bit, and never loses what it had."""
 
+import json
 import os
 import signal
 from dataclasses import replace
@@ -21,7 +22,7 @@ from prior_lab.objectives import Loss, total_loss
 from prior_lab.orderings import OrderingName
 from prior_lab.tasks import ReconstructionExperiment, Record, experiment_from_json, reconstruction
 from prior_lab.tokens import TokenName
-from prior_lab.training.checkpoints import checkpoints
+from prior_lab.training.checkpoints import checkpoints, read_history
 from prior_lab.training.loop import NotFiniteError, train
 
 ARMS: tuple[tuple[OrderingName, TokenName], ...] = (
@@ -203,6 +204,31 @@ def test_only_the_last_two_checkpoints_are_kept_and_a_damaged_one_is_passed_over
         path.write_bytes(b"nothing")
     with pytest.raises(InputError, match="None of the 2 checkpoints in .* can be read"):
         train(experiment, tmp_path, progress=False)
+
+
+def test_a_run_of_before_there_was_a_setting_goes_on(pictures: Path, tmp_path: Path) -> None:
+    experiment = replace(tiny.reconstruction(pictures), validate_every=2)
+    whole = train(experiment, tmp_path, progress=False)
+    for path in checkpoints(tmp_path):
+        tensors = load_file(path)
+        with safe_open(path, "pt") as file:
+            header = file.metadata()
+        told = json.loads(header["experiment"])
+        del told["model"]["log_variance_gain"]
+        save_file(tensors, path, {**header, "experiment": json.dumps(told)})
+    again = train(experiment, tmp_path, progress=False)
+    assert torch.equal(whole.model.encoder.queries, again.model.encoder.queries)
+
+
+def test_a_checkpoint_that_goes_while_it_is_read_is_none(pictures: Path, tmp_path: Path) -> None:
+    train(replace(tiny.reconstruction(pictures), validate_every=2), tmp_path, progress=False)
+    newest = checkpoints(tmp_path)[-1]
+    newest.unlink()
+    newest.symlink_to(tmp_path / "gone")  # it is listed, and cannot be opened
+    assert read_history(tmp_path)[-1]["step"] == 6
+    checkpoints(tmp_path)[0].unlink()
+    with pytest.raises(InputError, match=r"no checkpoint of a run that can be read: checkpoint-00000008"):
+        read_history(tmp_path)
 
 
 def test_a_folder_with_another_run_is_refused(pictures: Path, tmp_path: Path) -> None:
