@@ -14,7 +14,7 @@ import prior_lab
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "prior_lab"
-FACES = {"figures", "widgets", "commands", "__main__"}
+FACES = {"figures", "widgets", "teaching", "commands", "__main__"}
 
 
 def _listed_modules() -> list[str]:
