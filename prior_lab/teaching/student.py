@@ -1,7 +1,7 @@
 """The student's version of the course, and its solutions apart: `python -m prior_lab.teaching.student FROM TO`.
 
 A lesson's cells carry tags: `exercise` (to be filled in), `solution` (folded, for the lecturer) and `check`. The
-student's version has no solutions and no outputs; `solutions/` has, for each lesson, its exercises with their solutions.
+student's version has no solutions and no outputs; `solutions/` has each lesson's exercises with their solutions.
 """
 
 import json
