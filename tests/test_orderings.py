@@ -246,3 +246,15 @@ def test_the_refinement_loss_is_the_squared_error_of_the_predictions(features: T
         for level, state in enumerate(code.states[:-1])
     ]
     torch.testing.assert_close(code.prediction_error, torch.stack(errors).mean())
+
+
+def test_averaged_over_tokens_the_refinement_loss_weighs_levels_by_their_tokens(features: Tensor) -> None:
+    bottlenecks = [Lossless() for _ in LEVELS.sizes]
+    by_token = Prior(LEVELS, CHANNELS, bottlenecks, depth=1, average="tokens")
+    code = train_code(by_token, features, 0)
+    errors = torch.stack([
+        torch.nn.functional.mse_loss(by_token.predictors[level](state), features[:, LEVELS.slices[level + 1]])
+        for level, state in enumerate(code.states[:-1])
+    ])  # fmt: skip
+    sizes = torch.tensor(LEVELS.sizes[1:], dtype=errors.dtype)
+    torch.testing.assert_close(code.prediction_error, (errors * sizes).sum() / sizes.sum())

@@ -20,7 +20,20 @@ from prior_lab.tokens import TokenName
 
 @dataclass(frozen=True)
 class AutoencoderConfig(ModelConfig):
-    """Everything that fixes the shape of an autoencoder."""
+    """Everything that fixes the shape of an autoencoder.
+
+    Examples
+    --------
+    >>> import prior_lab as pl
+    >>> pl.AutoencoderConfig(ordering="td", tokens="ema-vq").levels
+    7
+    >>> pl.AutoencoderConfig.preset("paper").width
+    224
+    >>> pl.AutoencoderConfig(tokens="words")
+    Traceback (most recent call last):
+        ...
+    prior_lab.errors.InputError: Unknown token kind 'words'; choose one of gaussian, categorical, ema-vq, fsq.
+    """
 
     FORMER: ClassVar[dict[str, Any]] = {"coarsest_side": 4}
 
@@ -80,6 +93,21 @@ class Autoencoder(OrderedModel):
     Parameters
     ----------
     config : the shape; `Autoencoder(AutoencoderConfig())` is the laptop preset of PRIOR with Gaussian tokens.
+
+    Examples
+    --------
+    An untrained one of three levels, so of 1 + 2 + 4 tokens:
+
+    >>> import torch
+    >>> import prior_lab as pl
+    >>> model = pl.Autoencoder(pl.AutoencoderConfig(levels=3))
+    >>> model.budgets
+    (1, 3, 7)
+    >>> code = model.encode(torch.zeros(2, 3, 64, 64))
+    >>> code
+    Code(2 images, 7 Gaussian tokens of 32 channels)
+    >>> model.decode(code[:3]).shape
+    torch.Size([2, 3, 64, 64])
     """
 
     config: AutoencoderConfig

@@ -14,7 +14,7 @@ from prior_lab.checks import NotNegative, Positive, Within, check_fields, descri
 from prior_lab.errors import InputError
 from prior_lab.layers import HEAD_WIDTH
 from prior_lab.levels import Levels
-from prior_lab.orderings import LABELS, Code, Ordering, OrderingName, make_ordering
+from prior_lab.orderings import LABELS, Code, Ordering, OrderingName, PredictionAverage, make_ordering
 from prior_lab.tokens import TokenName
 
 Tap = Literal["tokens", "level", "levels"]
@@ -47,6 +47,9 @@ class ModelConfig:
     """Transformer layers of the encoder."""
     predictor_depth: Depth = 2
     """Transformer blocks of each of PRIOR's predictors."""
+    prediction_average: PredictionAverage = "levels"
+    """What the refinement loss of eq. 5 weighs alike: levels, or tokens, as the norm over a level
+    implies."""
     free_nats: NotNegative = 0.0
     """Gaussian tokens: kappa of the free-bits KL, per token [nat]."""
     log_variance_gain: Positive = 1.0
@@ -61,6 +64,7 @@ class ModelConfig:
         for name, value, allowed in (
             ("ordering", self.ordering, get_args(OrderingName)),
             ("token kind", self.tokens, get_args(TokenName)),
+            ("prediction_average", self.prediction_average, get_args(PredictionAverage)),
         ):
             if not isinstance(value, str) or value not in allowed:
                 raise InputError(f"Unknown {name} {described(value)}; choose one of {', '.join(allowed)}.")
@@ -76,6 +80,7 @@ class ModelConfig:
             tokens=self.tokens,
             channels=self.channels,
             predictor_depth=self.predictor_depth,
+            prediction_average=self.prediction_average,
             free_nats=self.free_nats,
             log_variance_gain=self.log_variance_gain,
             batch_entropy=self.batch_entropy,

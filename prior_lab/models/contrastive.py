@@ -25,7 +25,17 @@ from prior_lab.tokens import EMAVQTokens, TokenName
 
 @dataclass(frozen=True)
 class ContrastiveConfig(ModelConfig):
-    """Everything that fixes the shape of a contrastive model."""
+    """Everything that fixes the shape of a contrastive model.
+
+    Examples
+    --------
+    >>> import prior_lab as pl
+    >>> config = pl.ContrastiveConfig(ordering="itd", sides=(4, 8))
+    >>> config.sides, config.patches
+    ((4, 8), 48)
+    >>> pl.ContrastiveConfig.preset("paper").patches
+    512
+    """
 
     image_size: Annotated[int, Within(8, 1024)] = 64
     """Side to which a data set is read for training [pixel]; the model itself takes images of any size."""
@@ -81,6 +91,18 @@ class ContrastiveModel(OrderedModel):
     Parameters
     ----------
     config : the shape; `ContrastiveModel(ContrastiveConfig())` is the laptop preset of PRIOR with Gaussian tokens.
+
+    Examples
+    --------
+    An untrained one; images may have any size, and a prompt says where the object is:
+
+    >>> import torch
+    >>> import prior_lab as pl
+    >>> model = pl.ContrastiveModel(pl.ContrastiveConfig(levels=3)).eval()
+    >>> prompt = torch.tensor([[40.0, 30.0, 12.0, 8.0, 0.0]])  # mean x and y, two deviations [pixel], rotation
+    >>> code = model.encode(torch.rand(1, 3, 64, 80), prompt)
+    >>> model.features(code[:3]).shape  # what a probe reads of three tokens
+    torch.Size([1, 96])
     """
 
     config: ContrastiveConfig

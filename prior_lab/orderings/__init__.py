@@ -15,7 +15,7 @@ from prior_lab.levels import Levels
 from prior_lab.orderings.base import Ordering
 from prior_lab.orderings.code import Code, Draws, TrainingCode
 from prior_lab.orderings.flat import Flat, IndependentTailDrop, Masking, Matryoshka, TailDrop, Unordered
-from prior_lab.orderings.residual import Prior, PriorWithoutPrediction, Residual
+from prior_lab.orderings.residual import PredictionAverage, Prior, PriorWithoutPrediction, Residual
 from prior_lab.tokens import TokenName, Tokens, make_tokens
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "Matryoshka",
     "Ordering",
     "OrderingName",
+    "PredictionAverage",
     "Prior",
     "PriorWithoutPrediction",
     "Residual",
@@ -55,6 +56,7 @@ def make_ordering(
     tokens: TokenName,
     channels: int,
     predictor_depth: int,
+    prediction_average: PredictionAverage,
     free_nats: float,
     log_variance_gain: float,
     batch_entropy: float,
@@ -70,7 +72,7 @@ def make_ordering(
 
     match name:
         case "prior":
-            return Prior(levels, channels, every_level(), depth=predictor_depth)
+            return Prior(levels, channels, every_level(), depth=predictor_depth, average=prediction_average)
         case "prior-without-prediction":
             return PriorWithoutPrediction(levels, channels, every_level())
         case "itd":

@@ -22,6 +22,20 @@ class Code:
     prefixes : the lengths a prefix may have: whole levels for PRIOR, any length for masking orderings.
     made_by : the model that made it, as `OrderedModel.fingerprint` has it; other models refuse it. With None any model
         that it fits reads it: `dataclasses.replace(code, made_by=None)` for one that decodes it on purpose.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import prior_lab as pl
+    >>> code = pl.Autoencoder(pl.AutoencoderConfig()).encode(torch.zeros(4, 3, 64, 64))
+    >>> code[:15]
+    Code(4 images, 15 Gaussian tokens of 32 channels)
+    >>> code.prefixes
+    (1, 3, 7, 15, 31, 63, 127)
+    >>> code[:16]
+    Traceback (most recent call last):
+        ...
+    prior_lab.errors.InputError: A budget of 16 tokens is no prefix of this code of 127; choose one of 1, 3, 7, 15, ...
     """
 
     values: Float[Tensor, "batch token channel"]

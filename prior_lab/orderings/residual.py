@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -12,6 +13,8 @@ from prior_lab.levels import Levels
 from prior_lab.orderings.base import Ordering
 from prior_lab.orderings.code import Code, Draws, TrainingCode
 from prior_lab.tokens import Posterior, Tokens
+
+PredictionAverage = Literal["levels", "tokens"]
 
 
 class Predictor(nn.Module):
@@ -150,10 +153,20 @@ class Prior(Residual):
     ----------
     bottlenecks : the token bottleneck Q of every level.
     depth : transformer blocks of each predictor.
+    average : what eq. 5 weighs alike: levels, or tokens, so that level l weighs 2^l as the norm over a level implies.
     """
 
-    def __init__(self, levels: Levels, channels: int, bottlenecks: Sequence[Tokens], *, depth: int) -> None:
+    def __init__(
+        self,
+        levels: Levels,
+        channels: int,
+        bottlenecks: Sequence[Tokens],
+        *,
+        depth: int,
+        average: PredictionAverage = "levels",
+    ) -> None:
         super().__init__(levels, channels, bottlenecks)
+        self._average = average
         self.predictors = nn.ModuleList(
             Predictor(levels.centres(level), channels, depth) for level in range(levels.count - 1)
         )
@@ -169,8 +182,10 @@ class Prior(Residual):
     ) -> Float[Tensor, ""]:
         """The refinement loss of eq. 5, as squared error per channel; its gradient stops at the features."""
         pairs = zip(predictions, self.levels.slices[1:], strict=True)
-        errors = [(prediction - features[:, place].detach()).square().mean() for prediction, place in pairs]
-        return torch.stack(errors).mean()
+        errors = [(prediction - features[:, place].detach()).square() for prediction, place in pairs]
+        if self._average == "tokens":
+            return torch.cat(errors, dim=1).mean()
+        return torch.stack([error.mean() for error in errors]).mean()
 
 
 class PriorWithoutPrediction(Residual):

@@ -80,6 +80,7 @@ CASES = [
             ("ordering", ["prior"], "Unknown ordering"),
             ("tokens", "vq", "Unknown token kind 'vq'; choose one of"),
             ("tokens", 3, "Unknown token kind"),
+            ("prediction_average", "images", "Unknown prediction_average 'images'; choose one of levels, tokens"),
         )
     ),
     _field(shape, "image_size", 48, "powers of two"),

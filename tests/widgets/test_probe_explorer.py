@@ -343,7 +343,23 @@ def test_thumbnails_lie_on_one_sheet_line_by_line(dataset, study):
 def test_images_of_any_size_and_grey_ones_have_thumbnails(dataset, study):
     small = dataclasses.replace(dataset, images=dataset.images[:, :1, ::2, ::4])
     sheet = Image.open(io.BytesIO(ProbedImages.of(small, study["prior-gaussian"]).sheet()))
-    assert sheet.size == (448, 384)
+    assert sheet.size == (7 * 32, 6 * 32)
+    high = dataclasses.replace(dataset, images=dataset.images[:, :1, :, ::4])
+    sheet = Image.open(io.BytesIO(ProbedImages.of(high, study["prior-gaussian"]).sheet()))
+    assert sheet.size == (7 * 64, 6 * 64)
+
+
+def test_of_many_objects_spread_ones_are_shown_and_all_are_counted(explorer, study, dataset, monkeypatch):
+    whole = explorer
+    monkeypatch.setattr("prior_lab.widgets.probes.images.MOST", 4)
+    part = explore_probes(study, dataset)
+    count = len(whole.images.names)
+    assert part.images.names == whole.images.names[:: -(-count // 4)]
+    assert part.canvas.answers["confusions"] == whole.canvas.answers["confusions"]
+    predicted = np.frombuffer(part.canvas.predicted, "<i2").reshape(*whole._arm.predicted.shape[:2], -1)
+    assert (predicted == whole._arm.predicted[..., part.images.shown]).all()
+    part.select(part.images.names[-1])
+    assert f"nearest among {len(part.images.names)} of {count} objects" in part.summary()
 
 
 def test_objects_that_would_read_the_same_go_by_their_full_names(dataset):

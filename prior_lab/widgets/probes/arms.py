@@ -64,7 +64,12 @@ class ProbedArm:
 
     @cached_property
     def predicted(self) -> np.ndarray:
-        """The label that the first seed's probes predict, by (taxonomy, budget, image)."""
+        """What the first seed's probes predict, by (taxonomy, budget, image), of the images that are shown."""
+        return self._answers[..., self._images.shown]
+
+    @cached_property
+    def _answers(self) -> np.ndarray:
+        """The same of all images that were probed."""
         return self.node["predicted"].transpose("taxonomy", "budget", "image").values.astype(np.int16)
 
     def predictions(self, thing: int, taxonomy: str, budget: int) -> list[tuple[str, int]]:
@@ -77,6 +82,6 @@ class ProbedArm:
 
     def _confusion(self, taxonomy: str, budget: int) -> Confusion:
         column = self._images.taxonomies.index(taxonomy)
-        above = parents(self._images.labels, [len(names) for names in self._images.label_names])[column]
-        predicted = self.predicted[column, self.budgets.index(budget)]
-        return Confusion.of(self._images.labels[:, column], predicted, above)
+        truth = self._images.probed_labels
+        above = parents(truth, [len(names) for names in self._images.label_names])[column]
+        return Confusion.of(truth[:, column], self._answers[column, self.budgets.index(budget)], above)

@@ -14,6 +14,9 @@ from jaxtyping import Float, Int
 
 NEIGHBOURS = 8
 FOUND = 8  # images of a source that are shown
+ROWS = 1000  # objects that are compared with all others at once
+SMALL = 600  # objects or features up to which principal axes come from a full decomposition
+SUBSPACE, ITERATIONS = 12, 24
 
 Features = Float[np.ndarray, "image feature"]
 Owners = Int[np.ndarray, "image"]
@@ -81,26 +84,44 @@ def object_means(features: Features, owners: Owners) -> Float[np.ndarray, "objec
 
 def nearest(means: Float[np.ndarray, "object feature"], count: int = NEIGHBOURS) -> Int[np.ndarray, "object neighbour"]:
     """The other objects whose features have the largest cosine with an object's, the nearest first."""
-    norms = np.linalg.norm(means, axis=1, keepdims=True)
-    units = means / np.where(norms > 0, norms, 1)
-    cosine = units @ units.T
-    np.fill_diagonal(cosine, -np.inf)
-    return np.argsort(-cosine, axis=1, kind="stable")[:, : min(count, len(means) - 1)]
+    units = _units(means)
+    count = min(count, len(means) - 1)
+    near = np.empty((len(means), count), np.int64)
+    for start in range(0, len(means), ROWS):
+        cosine = units[start : start + ROWS] @ units.T
+        cosine[np.arange(len(cosine)), np.arange(start, start + len(cosine))] = -np.inf
+        near[start : start + ROWS] = _largest(cosine, count)
+    return near
 
 
 def find_among(
     features: Features, queries: Int[np.ndarray, "object"], sources: Owners, count: int
 ) -> Int[np.ndarray, "source object rank"]:
     """The images of each source with the largest cosine to those of the queries, as `probes.matching` ranks them."""
-    norms = np.linalg.norm(features, axis=1, keepdims=True)
-    units = features / np.where(norms > 0, norms, 1)
-    cosine = units[queries] @ units.T
+    units = _units(features)
     found = np.full((count, len(queries), FOUND), -1)
     for source in range(count):
         there = np.flatnonzero(sources == source)
-        order = np.argsort(-cosine[:, there], axis=1, kind="stable")[:, :FOUND]
+        order = _largest(units[queries] @ units[there].T, min(FOUND, len(there)))
         found[source, :, : order.shape[1]] = there[order]
     return found
+
+
+def _units(rows: Float[np.ndarray, "row feature"]) -> Float[np.ndarray, "row feature"]:
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows / np.where(norms > 0, norms, 1)
+
+
+def _largest(values: Float[np.ndarray, "row column"], count: int) -> Int[np.ndarray, "row count"]:
+    """The columns of each row's largest values, the largest first and of equal ones the first."""
+    if not count:
+        return np.empty((len(values), 0), np.int64)
+    least = -np.partition(-values, count - 1, axis=1)[:, count - 1]
+    largest = np.empty((len(values), count), np.int64)
+    for row, (numbers, bound) in enumerate(zip(values, least, strict=True)):
+        there = np.flatnonzero(numbers >= bound)
+        largest[row] = there[np.argsort(-numbers[there], kind="stable")[:count]]
+    return largest
 
 
 def rotation(places: Float[np.ndarray, "object 2"], onto: Float[np.ndarray, "object 2"]) -> Float[np.ndarray, "2 2"]:
@@ -112,12 +133,23 @@ def rotation(places: Float[np.ndarray, "object 2"], onto: Float[np.ndarray, "obj
 def _map(features: Features, means: Float[np.ndarray, "object feature"]) -> tuple[np.ndarray, np.ndarray]:
     """Places of images and of objects on the objects' first two principal axes, in one scale."""
     middle = means.mean(0)
-    _, _, axes = np.linalg.svd(means - middle, full_matrices=False)
-    axes = np.pad(axes[:2], ((0, 2 - len(axes[:2])), (0, 0)))
+    axes = _principal_axes(means - middle)
     flat = (means - middle) @ axes.T
     scale = np.sqrt(np.square(flat).sum(1).mean())
     scale = scale if scale > 0 else 1.0
     return (features - middle) @ axes.T / scale, flat / scale
+
+
+def _principal_axes(centred: Float[np.ndarray, "object feature"]) -> Float[np.ndarray, "2 feature"]:
+    """The first two; of many objects and features by iterating on a subspace, which is exact to what a map shows."""
+    if min(centred.shape) <= SMALL:
+        _, _, axes = np.linalg.svd(centred, full_matrices=False)
+        return np.pad(axes[:2], ((0, 2 - len(axes[:2])), (0, 0)))
+    guess = np.random.default_rng(0).standard_normal((centred.shape[1], SUBSPACE)).astype(centred.dtype)
+    for _ in range(ITERATIONS):
+        guess, _ = np.linalg.qr(centred.T @ (centred @ guess))
+    _, _, turn = np.linalg.svd(centred @ guess, full_matrices=False)
+    return (guess @ turn.T).T[:2]
 
 
 def _upright(places: Float[np.ndarray, "object 2"]) -> Float[np.ndarray, "2 2"]:

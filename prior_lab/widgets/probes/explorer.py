@@ -1,11 +1,4 @@
 """Slide through budgets: accuracies of probes, the map of their features, neighbours and confusions, linked.
-
->>> explorer = prior_lab.explore_probes(study)
->>> explorer                           # as the last line of a cell: shows itself
->>> explorer.budget = 15               # what an attribute is set to, the widget shows
->>> explorer.taxonomy = "fine"
->>> explorer.select("armchair")
->>> print(explorer.summary())          # the numbers on screen
 """
 
 from collections.abc import Mapping
@@ -40,7 +33,8 @@ def explore_probes(
 ) -> "ProbeExplorer":
     """Slide the budget and see what linear probes, neighbours and a map of the features make of it.
 
-    Images are encoded when an arm's map is first looked at: some seconds for each arm.
+    Images are encoded when an arm's map is first looked at: some seconds for each arm. The map and the neighbours are
+    of at most 2,500 objects, evenly spread; accuracies and confusions are of all that were tested.
 
     Parameters
     ----------
@@ -59,6 +53,12 @@ def explore_probes(
     ------
     InputError : if the study is of another task, or the images, the label level, the budget, the arm or the group do
         not fit.
+
+    Examples
+    --------
+    >>> import prior_lab as pl
+    >>> pl.explore_probes(pl.load_study("household-contrastive"), taxonomy="coarse", budget=7)
+    ProbeExplorer(household-contrastive; Gaussian; PRIOR, level coarse, 7 of 127 tokens, bed with texture)
     """
     if not isinstance(study, xr.DataTree):
         raise InputError(
@@ -98,6 +98,20 @@ class ProbeExplorer(Explorer):
     study : what is shown.
     images : that probes were tested on.
     state : arm, label level, budget and object, as a plain object.
+
+    Examples
+    --------
+    What an attribute is set to, the widget shows; `table` has the numbers of its curves:
+
+    >>> import prior_lab as pl
+    >>> explorer = pl.explore_probes(pl.load_study("household-contrastive"))
+    >>> explorer.taxonomy, explorer.budget = "class", 127
+    >>> explorer.select("armchair 3")
+    >>> explorer.selected
+    'armchair 3'
+    >>> accuracy = explorer.table["accuracy"].sel(taxonomy="class", budget=127)
+    >>> {str(name): round(float(value), 2) for name, value in zip(accuracy.ordering.values, accuracy.values)}
+    {'PRIOR': 0.19, 'MBOP-ITD': 0.2, 'MBOP-TD': 0.15}
     """
 
     settings = ("group", "arm", "taxonomy", "budget", "selected", "view", "paper", "source")

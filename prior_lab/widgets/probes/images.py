@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Self
 
 import numpy as np
+import torch
 import xarray as xr
 from jaxtyping import Int64, UInt8
 from PIL import Image
@@ -17,30 +18,35 @@ from prior_lab.data import ImageDataset
 from prior_lab.errors import InputError
 from prior_lab.widgets.pictures import readable
 
-SIDE = 64  # pixels of a thumbnail; a multiple of the 16 that JPEG encodes as one, so that neighbours do not bleed
+SIDES = (32, 64)  # pixels of a thumbnail; multiples of the 16 that JPEG encodes as one, so that neighbours do not bleed
 SUGGESTIONS = 3
+MOST = 2500  # objects that are shown: more take minutes to compare and are a pile on a map
 
 
 @dataclass(frozen=True, eq=False)
 class ProbedImages:
-    """The images that probes were tested on.
+    """The images that are shown of those that probes were tested on: all, or those of evenly spread objects.
 
     Attributes
     ----------
-    dataset : the images, several frames of each object.
+    dataset : the images that are shown, several frames of each object.
     taxonomies : label levels that were probed, coarse to fine.
-    labels : of every image, by its number among `label_names`; -1 where there is none.
     label_names : of every level.
+    probed_labels : of every probed image, by its number among `label_names`; -1 where there is none.
+    shown : which of the probed images are shown.
+    probed : objects whose images were probed.
     """
 
     dataset: ImageDataset
     taxonomies: tuple[str, ...]
-    labels: Int64[np.ndarray, "image taxonomy"]
     label_names: tuple[tuple[str, ...], ...]
+    probed_labels: Int64[np.ndarray, "probed taxonomy"]
+    shown: Int64[np.ndarray, "image"]
+    probed: int
 
     @classmethod
     def of(cls, source: object, arm: xr.DataTree) -> Self:
-        """The images that an arm's probes were tested on.
+        """The images that an arm's probes were tested on, of at most `MOST` objects.
 
         Raises
         ------
@@ -57,12 +63,19 @@ class ProbedImages:
             raise InputError(f"The study tells the labels of level {missing[0]} apart, which these images do not have.")
         if len(source) != arm.sizes["image"]:
             raise InputError(f"The study was measured on {arm.sizes['image']:,} images, and these are {len(source):,}.")
-        shown = {source.object_names[number] for number in source.objects.unique().tolist()}
-        if shown != {str(name) for name in arm["object"].to_numpy()}:
+        numbers, owners = source.objects.unique(return_inverse=True)
+        if {source.object_names[number] for number in numbers.tolist()} != set(map(str, arm["object"].to_numpy())):
             raise InputError("These images show other objects than those that the study was measured on.")
         columns = [source.taxonomies.index(taxonomy) for taxonomy in taxonomies]
-        names = tuple(source.label_names[column] for column in columns)
-        return cls(source, taxonomies, source.labels[:, columns].numpy(), names)
+        names, labels = tuple(source.label_names[column] for column in columns), source.labels[:, columns].numpy()
+        every = -(-len(numbers) // MOST)
+        shown = np.flatnonzero(owners.numpy() % every == 0)
+        return cls(source.select(torch.from_numpy(shown)), taxonomies, names, labels, shown, len(numbers))
+
+    @cached_property
+    def labels(self) -> Int64[np.ndarray, "image taxonomy"]:
+        """Of every image that is shown; see `probed_labels`."""
+        return self.probed_labels[self.shown]
 
     @cached_property
     def owners(self) -> Int64[np.ndarray, "image"]:
@@ -129,6 +142,12 @@ class ProbedImages:
         return np.flatnonzero(self.owners == thing)
 
     @property
+    def side(self) -> int:
+        """Side of a thumbnail [pixel]."""
+        small, large = SIDES
+        return small if max(self.dataset.images.shape[2:]) <= small else large
+
+    @property
     def columns(self) -> int:
         """Thumbnails in a line of the sheet."""
         return int(np.ceil(np.sqrt(len(self.dataset))))
@@ -136,21 +155,21 @@ class ProbedImages:
     def sheet(self) -> bytes:
         """All images as thumbnails on one JPEG, line by line."""
         pictures = self.dataset.images.permute(0, 2, 3, 1).numpy()
-        columns, lines = self.columns, -(-len(pictures) // self.columns)
-        tiles = np.zeros((lines * columns, SIDE, SIDE, 3), np.uint8)
-        tiles[: len(pictures)] = [_thumbnail(picture) for picture in pictures]
-        rows = tiles.reshape(lines, columns, SIDE, SIDE, 3).transpose(0, 2, 1, 3, 4)
-        sheet = Image.fromarray(rows.reshape(lines * SIDE, columns * SIDE, 3))
+        columns, lines, side = self.columns, -(-len(pictures) // self.columns), self.side
+        tiles = np.zeros((lines * columns, side, side, 3), np.uint8)
+        tiles[: len(pictures)] = [_thumbnail(picture, side) for picture in pictures]
+        rows = tiles.reshape(lines, columns, side, side, 3).transpose(0, 2, 1, 3, 4)
+        sheet = Image.fromarray(rows.reshape(lines * side, columns * side, 3))
         buffer = io.BytesIO()
         sheet.save(buffer, "JPEG", quality=90)
         return buffer.getvalue()
 
 
-def _thumbnail(picture: UInt8[np.ndarray, "h w channel"]) -> UInt8[np.ndarray, "side side 3"]:
-    if picture.shape == (SIDE, SIDE, 3):
+def _thumbnail(picture: UInt8[np.ndarray, "h w channel"], side: int) -> UInt8[np.ndarray, "side side 3"]:
+    if picture.shape == (side, side, 3):
         return picture
     image = Image.fromarray(picture if picture.shape[2] == 3 else picture[..., 0])
-    return np.asarray(image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.LANCZOS))
+    return np.asarray(image.convert("RGB").resize((side, side), Image.Resampling.LANCZOS))
 
 
 def parents(labels: Int64[np.ndarray, "image taxonomy"], counts: Sequence[int]) -> list[Int64[np.ndarray, "_"]]:

@@ -140,7 +140,8 @@ function render({ model, el }) {
   };
   const showView = () => {
     const [count, noun] = get("view") === "frames" ? [owners.length, "frame"] : [objects.length, "object"];
-    title.textContent = `Map of ${plural(count, noun)}`;
+    const part = noun === "object" && count < scene.probed ? ` of ${scene.probed.toLocaleString("en")}` : "";
+    title.textContent = `Map of ${plural(count, noun)}${part}`;
     view.show(get("view"));
     map.set({ view: get("view") });
   };

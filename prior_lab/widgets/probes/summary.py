@@ -10,7 +10,7 @@ from prior_lab import paper
 from prior_lab.figures import accuracy_table, colour_of, symbol_of
 from prior_lab.widgets.probes.arms import ProbedArm
 from prior_lab.widgets.probes.canvas import label_palette
-from prior_lab.widgets.probes.images import SIDE, ProbedImages
+from prior_lab.widgets.probes.images import ProbedImages
 from prior_lab.widgets.words import wrapped
 
 LISTED = 3  # confusions in the summary
@@ -27,11 +27,12 @@ def scene_for_browser(
         "budgets": list(budgets),
         "taxonomies": [{"name": name, "labels": list(names)} for name, names in levels],
         "objects": [{"name": name, "labels": row} for name, row in zip(images.names, labels, strict=True)],
+        "probed": images.probed,
         "firsts": images.firsts.tolist(),
         "sources": list(images.sources),
         "sourceOf": images.source_of.tolist(),
         "palette": label_palette(len(images.label_names[0])),
-        "sheet": {"side": SIDE, "columns": images.columns},
+        "sheet": {"side": images.side, "columns": images.columns},
     }
 
 
@@ -100,7 +101,9 @@ def object_text(images: ProbedImages, arm: ProbedArm, thing: int, taxonomy: str,
     labels = [images.label(int(other), taxonomy) for other in near]
     listed = [f"{images.names[other]} ({other_label or '–'})" for other, other_label in zip(near, labels, strict=True)]
     shared = f"; {sum(other == label for other in labels)} of {len(near)} share its label" if label else ""
-    return [*lines, *wrapped(f"nearest: {', '.join(listed)}{shared}")]
+    shown = len(images.names)
+    among = "" if shown == images.probed else f" among {shown:,} of {images.probed:,} objects"
+    return [*lines, *wrapped(f"nearest{among}: {', '.join(listed)}{shared}")]
 
 
 def found_text(images: ProbedImages, arm: ProbedArm, thing: int, source: str, budget: int) -> list[str]:
