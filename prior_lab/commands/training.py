@@ -1,12 +1,14 @@
 """`train`, `study` and `search`: the flags are the fields of the experiments that notebooks use."""
 
+import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import pairwise, product
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 from typing import Annotated, Any, cast, get_args
 
 import torch
@@ -267,6 +269,19 @@ def _executor(workers: int) -> Iterator[Executor | None]:
         return
     threads = max(1, torch.get_num_threads() // workers)
     with ProcessPoolExecutor(
-        workers, mp_context=get_context("spawn"), initializer=torch.set_num_threads, initargs=(threads,)
+        workers, mp_context=get_context("spawn"), initializer=_begin_worker, initargs=(threads,)
     ) as pool:
         yield pool
+
+
+def _begin_worker(threads: int) -> None:
+    """What a process of the pool does first; without the thread it would outlive a command that was killed."""
+    torch.set_num_threads(threads)
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)

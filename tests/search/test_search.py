@@ -4,6 +4,8 @@ import multiprocessing
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -88,6 +90,46 @@ def test_two_processes_share_a_joint_search(pictures: Path, tmp_path: Path) -> N
     assert found.distortion.notnull().all()
     lowest = found.distortion.mean(["arm", "budget"]).values.argmin()
     assert list(best(found).values()) == found.setting_value[int(lowest)].values.tolist()
+
+
+def _children(process: int) -> set[int]:
+    found = subprocess.run(["pgrep", "-P", str(process)], capture_output=True, text=True, check=False)
+    return set(map(int, found.stdout.split()))
+
+
+def _is_there(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("pgrep") is None, reason="pgrep tells which processes a command started")
+def test_a_command_that_is_killed_takes_its_workers_along_and_goes_on(tmp_path: Path) -> None:
+    shape = "--image-size 32 --sides 8 --patches 4 --levels 2 --width 32 --encoder-depth 1 --predictor-depth 1"
+    told = f"--batch-size 4 --validation-images 16 --evaluations 3 --first 2 --anchors 0 --horizon 4 --steps 8 {shape}"
+    which = "--task contrastive --ordering itd,td --tokens gaussian --joint --data fashion --workers 2 --device cpu"
+    command = [sys.executable, "-m", "prior_lab", "search", *which.split(), *told.split(), "--out", str(tmp_path / "s")]
+    first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "s").glob("runs/*/checkpoint-*")) or len(_children(first.pid)) < 2:
+        assert time.monotonic() < deadline
+        assert first.poll() is None
+        time.sleep(0.01)
+    workers = _children(first.pid)
+    first.kill()
+    first.wait()
+    while any(map(_is_there, workers)):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    again = subprocess.run([*command, "--json"], capture_output=True, text=True, timeout=240, check=False)
+    assert again.returncode == 0, again.stderr
+    found = load_search(tmp_path / "s")
+    assert found.stage.values.tolist() == ["broad", "broad", "refined"]
+    assert found.arm.values.tolist() == ["itd-gaussian", "td-gaussian"]
+    assert found.distortion.notnull().all()
 
 
 def test_a_run_that_diverges_is_a_bad_value(pictures: Path, tmp_path: Path) -> None:
