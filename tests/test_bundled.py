@@ -12,6 +12,7 @@ import prior_lab as pl
 from prior_lab import figures
 from prior_lab.effective_information import encode_images
 from prior_lab.probes import Samples, matching, nearest_neighbours
+from prior_lab.probes.matching import MEASURES
 from prior_lab.quality import quality_by_budget
 from prior_lab.results import lead, leads_over
 from prior_lab.tasks import ContrastiveExperiment, experiment_from_json, nt_xent_by_budget
@@ -195,14 +196,14 @@ def test_a_bundled_model_draws_emoji_as_its_study_tells() -> None:
 
 
 @pytest.mark.parametrize("arm", ["prior-gaussian", "prior-ema-vq"])
-def test_prior_finds_a_concept_among_another_artist_s_drawings_more_often_than_pixels(arm: str) -> None:
+def test_prior_finds_a_concept_among_another_artist_s_first_five_more_often_than_pixels(arm: str) -> None:
+    """At the first place what tells from the mean drawing, pixel by pixel, is as good."""
     study = pl.load_study(DRAWINGS)
-    pixels = study.dataset["baseline_matched_by_object"].sel(yardstick="pixels", asking="seen", drop=True)
+    pixels = study.dataset["baseline_matched_by_object"].sel(yardstick="centred pixels", asking="seen", drop=True)
     found = study[arm].dataset["matched_by_object"].sel(asking="seen", budget=127, drop=True)
-    for measure in ("recall at 1", "recall at 5"):
-        assert (
-            lead(found.sel(measure=measure, drop=True), pixels.sel(measure=measure, drop=True)).verdict == "holds here"
-        )
+    ahead = {name: lead(found.sel(measure=name, drop=True), pixels.sel(measure=name, drop=True)) for name in MEASURES}
+    assert ahead["recall at 5"].verdict == "holds here"
+    assert ahead["recall at 1"].verdict != "holds here"
     assert all(ahead.verdict == "holds here" for ahead in leads_over(study, arm, taxonomy="group").values())
 
 

@@ -40,14 +40,14 @@ The last two are left out together with `step` where no history was kept. Arms o
 
 and at the root of younger studies
 
-=====================================================  ============================================================
-`yardstick_quality(yardstick, metric, prefix)`         of the test images drawn without a learnt code, from as many
-                                                       numbers as a prefix [token] has: mean colour, fewer pixels, PCA
-`yardstick_interval(yardstick, metric, prefix, bound)` 95 % percentile bootstrap over objects
-`codec_quality(codec, setting, metric)`                of real files of still-image codecs, 256 images at most
-`codec_bits(codec, setting)`                           mean size of these files [bit]
-`codec_header_bits(codec)`                             size of the smallest file of one grey [bit]
-=====================================================  ============================================================
+======================================================  ===========================================================
+`yardstick_quality(yardstick, metric, prefix)`          of the test images drawn without a learnt code, from as many
+                                                        numbers as a prefix [token] has: mean colour, fewer pixels, PCA
+`yardstick_interval(yardstick, metric, prefix, bound)`  95 % percentile bootstrap over objects
+`codec_quality(codec, setting, metric)`                 of real files of still-image codecs, 256 images at most
+`codec_bits(codec, setting)`                            mean size of these files [bit]
+`codec_header_bits(codec)`                              size of the smallest file of one grey [bit]
+======================================================  ===========================================================
 
 Arms of the task "contrastive", measured on frozen features of the test images:
 
@@ -79,9 +79,10 @@ Where test images come from several sources, such as the artists of `emoji`, con
 ==================================================================  ===============================================
 
 and the root `baseline_matched_by_object(yardstick, object, asking, measure)`, its mean `baseline_matched` and
-`baseline_matched_interval`: "chance" is a ranking at random, "pixels" that of the pixels, "untrained" that of the whole
-code of an untrained model. `asking` is "seen" (images of
-sources that training saw) and, where there are others, "unseen"; those that may be found are of seen sources.
+`baseline_matched_interval`: "chance" is a ranking at random, "pixels" that of the pixels, "centred pixels" that of how
+they differ from the mean training image (the stronger of the two), "untrained" that of the whole code of an untrained
+model. `asking` is "seen" (images of sources that training saw) and, where there are others, "unseen"; those that may be
+found are of seen sources.
 
 Coordinates: `seed`, `object` (names), `metric` ("L1", "L2", "PSNR", "SSIM", and "MS-SSIM" where the image size allows),
 `unit(metric)`, `taxonomy` (label levels, coarse to fine), `budget` [tokens], `token` (from 0), `bound` ("low", "high"),

@@ -316,7 +316,12 @@ class ContrastiveMeasurement(Measurement):
             }
         )
         if self._sources:
-            matched = {"pixels": self._matching(test, widths), "untrained": self._matching(blank[2], whole)}
+            centred = _samples(self.test, test.features - train.features.mean(dim=0))
+            matched = {
+                "pixels": self._matching(test, widths),
+                "centred pixels": self._matching(centred, widths),
+                "untrained": self._matching(blank[2], whole),
+            }
             measured = measured.assign(results.matching_baselines(matched, self._objects()))
         for variable in measured.variables.values():
             variable.attrs["units"] = "1"

@@ -137,7 +137,7 @@ def test_drawings_are_matched_across_artists_and_artists_are_not_probed(tmp_path
     assert arm.matched.dims == ("seed", "asking", "measure", "budget")
     assert arm.asking.values.tolist() == ["seen", "unseen"]
     assert ((arm.matched >= 0) & (arm.matched <= 1)).all()
-    assert root["yardstick"].values.tolist() == ["chance", "pixels", "untrained"]
+    assert root["yardstick"].values.tolist() == ["chance", "pixels", "centred pixels", "untrained"]
     assert (root.baseline_matched.sel(yardstick="pixels") > root.baseline_matched.sel(yardstick="chance")).all()
     study = results.build_study(
         "drawings", {"prior-gaussian": arm}, dataset="emoji", task="contrastive", wall_time_s=1.0, baselines=root
