@@ -135,7 +135,7 @@ class _Drawing:
         self._annotations()
         self._legend()
         style = f'font-family="{escape(FONT, quote=True)}" font-size="12" fill="{INK}"'
-        size = f'viewBox="0 0 {self.width} {self.height}" width="{self.width}" height="{self.height}"'
+        size = f'viewBox="0 0 {self.width} {self.height}" width="{self.width}" style="max-width:100%;height:auto"'
         return f'<svg xmlns="http://www.w3.org/2000/svg" {size} {style}>{"".join(self.parts)}</svg>'
 
     # ------------------------------------------------------------ the ground

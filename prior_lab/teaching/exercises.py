@@ -1,6 +1,9 @@
 """What an exercise says to an answer."""
 
+from textwrap import wrap
 from typing import NoReturn
+
+COLUMNS = 72  # that fit the narrowest window without a break within a word
 
 
 class NotYet(Exception):
@@ -11,12 +14,17 @@ class NotYet(Exception):
 
     def _render_traceback_(self) -> list[str]:
         """What IPython shows in place of a traceback."""
-        return [f"Not yet. {self}"]
+        return wrapped(f"Not yet. {self}")
+
+
+def wrapped(text: str) -> list[str]:
+    """A text in lines that fit a narrow window."""
+    return wrap(text, COLUMNS, break_long_words=False, break_on_hyphens=False)
 
 
 def right(why: str) -> None:
     """Print that an answer is right, and what it shows."""
-    print(f"Right. {why}")
+    print("\n".join(wrapped(f"Right. {why}")))
 
 
 def not_yet(why: str) -> NoReturn:

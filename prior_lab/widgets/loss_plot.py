@@ -1,8 +1,6 @@
 """A live plot of a training run, for a notebook.
 
->>> plot = prior_lab.LossPlot()
->>> plot                                                     # as the last line of a cell: shows itself
->>> prior_lab.train(experiment, "runs/mine", monitor=plot)   # in the next cell
+Its last line shows it in one cell (`plot = prior_lab.LossPlot(); plot`), the next cell trains with `monitor=plot`.
 """
 
 import math
@@ -24,6 +22,16 @@ class LossPlot:
     Attributes
     ----------
     figure : the plotly widget, updated in place.
+
+    Examples
+    --------
+    What `train(..., monitor=plot)` does after every record:
+
+    >>> import prior_lab as pl
+    >>> plot = pl.LossPlot()
+    >>> plot([{"step": 50, "objective": 0.2}, {"step": 100, "objective": 0.1, "ssim_1": 0.6, "ssim_3": 0.7}])
+    >>> [curve.name for curve in plot.figure.data]
+    ['training', '1 token', '3 tokens']
     """
 
     def __init__(self) -> None:
@@ -66,8 +74,13 @@ class LossPlot:
             self.figure.add_traces([_budget_trace(name, index / len(names)) for index, name in enumerate(names)])
         return list(self.figure.data[1:])
 
+    def __repr__(self) -> str:
+        """What a notebook stores where the live plot was."""
+        return "LossPlot (drawn live while training runs)"
+
     def _repr_mimebundle_(self, **options: Any) -> Any:
-        return self.figure._repr_mimebundle_(**options)
+        bundle = self.figure._repr_mimebundle_(**options)
+        return {**bundle, "text/plain": repr(self)} if isinstance(bundle, dict) else bundle
 
 
 def _budget_trace(name: str, depth: float) -> go.Scatter:

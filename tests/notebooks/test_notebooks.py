@@ -5,7 +5,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
+HOME = Path(__file__).parents[2] / "notebooks"
+NOTEBOOKS = sorted([*HOME.glob("*.ipynb"), *HOME.glob("course/*.ipynb")])
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
 
 
