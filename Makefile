@@ -4,6 +4,7 @@
 # make whole  tests that take minutes: household and emoji, drawn anew, are the bundled files (emoji where
 #             PRIOR_LAB_EMOJI_SOURCE names the folder with the npm packages); the wheel in an empty environment
 # make bench  the benchmarks
+# make docs   the documentation site, in docs/_build/html; warnings are errors
 # make course the student's version of the course in build/course, its solutions apart
 # make clean  remove .venv and what the tools left
 #
@@ -20,7 +21,7 @@ BIN := $(VENV)/bin
 NOTEBOOK := notebooks/01_explore_budgets.ipynb
 TORCH_STAMP := $(VENV)/torch-$(shell printf '%s' '$(TORCH)' | cksum | cut -d ' ' -f 1).stamp
 
-.PHONY: lab test whole bench course clean
+.PHONY: lab test whole bench course docs clean
 
 lab: $(VENV)/lab.stamp
 	$(BIN)/python -m jupyterlab --ip=127.0.0.1 --ServerApp.root_dir="$(CURDIR)" $(LAB_FLAGS) $(NOTEBOOK)
@@ -40,11 +41,14 @@ whole: $(VENV)/dev.stamp
 bench: $(VENV)/dev.stamp
 	$(BIN)/python tests/benchmarks/run.py
 
+docs: $(VENV)/dev.stamp
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+
 course: $(VENV)/lab.stamp
 	$(BIN)/python -m prior_lab.teaching.student notebooks/course build/course
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache build dist
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache build dist docs/_build docs/notebooks docs/data docs/reference/api
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/python.stamp:

@@ -1,14 +1,16 @@
 """A laboratory for ordered image representations: codes whose first k tokens are useful for every k.
 
-    import prior_lab as pl
-
-    model = pl.load_model("household/reconstruction/prior-gaussian")
-    images = pl.load_dataset("household", split="test").images[:8]
-    code = model.encode(images)  # 127 tokens, in order
-    pictures = model.decode(code[:15])  # what 15 of them carry
-    pl.explore(pl.load_study("household-reconstruction"))  # in Jupyter
-
 Everything is imported when it is first used: `import prior_lab` costs nothing, and training needs no notebook packages.
+
+Examples
+--------
+>>> import prior_lab as pl
+>>> model = pl.load_model("household/reconstruction/prior-gaussian")
+>>> images = pl.load_dataset("household", split="test").images[:8]
+>>> code = model.encode(images)  # 127 tokens, in order
+>>> pictures = model.decode(code[:15])  # what 15 of them carry
+
+In Jupyter, `pl.explore(pl.load_study("household-reconstruction"))` slides through all budgets.
 """
 
 from importlib import import_module

@@ -149,6 +149,16 @@ def information(
     Raises
     ------
     InputError : if images are missing or do not fit the model, or a token, budget or unit does not exist.
+
+    Examples
+    --------
+    >>> import prior_lab as pl
+    >>> data = pl.load_dataset("household", split="test").select(slice(0, 320, 8))
+    >>> table = pl.information(pl.load_model("household/reconstruction/prior-ema-vq"), data)
+    >>> [round(float(value)) for value in table["total"]]  # of 1, 3, 7, ... tokens [bit]
+    [3, 11, 29, 67, 141, 296, 604]
+    >>> table["total"].attrs["units"]
+    'bit'
     """
     if isinstance(source, Code):
         code = source

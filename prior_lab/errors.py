@@ -6,4 +6,13 @@ class InputError(ValueError):
 
     Every public entry point raises this (a ``ValueError``) for a wrong path, shape, dtype, budget, config, label file
     or checkpoint. The command line prints the sentence without a traceback.
+
+    Examples
+    --------
+    >>> import prior_lab as pl
+    >>> try:
+    ...     pl.load_study("household")
+    ... except pl.InputError as error:
+    ...     print(error)
+    There is no bundled study 'household'; the nearest are ...
     """

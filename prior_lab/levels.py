@@ -3,6 +3,15 @@
 Level l holds 2^l tokens, so L levels hold N = 2^L - 1 (eq. 3; L = 7 gives N = 127), and the budgets at which orderings
 are compared are the cumulative sizes 1, 3, 7, ..., N. "eq." numbers are those of Ayari, Traub & Butz 2026
 (arXiv 2606.25232) throughout the package.
+
+Examples
+--------
+>>> import prior_lab as pl
+>>> levels = pl.levels.Levels(4)
+>>> levels.tokens, levels.sizes, levels.budgets
+(15, (1, 2, 4, 8), (1, 3, 7, 15))
+>>> [round(float(weight), 3) for weight in levels.weights()]
+[0.067, 0.133, 0.267, 0.533]
 """
 
 from dataclasses import dataclass

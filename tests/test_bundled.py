@@ -1,4 +1,4 @@
-"""What ships with the package: the trained arms are good, and the README says what the study holds."""
+"""What ships with the package: the trained arms are good, and the documentation says what the studies hold."""
 
 import json
 import re
@@ -78,11 +78,11 @@ def test_prior_reaches_the_quality_that_teaching_needs() -> None:
     assert (ssim.diff("budget") > 0).all()
 
 
-def test_the_readme_shows_the_numbers_of_the_study(root: Path) -> None:
+def test_the_page_shows_the_numbers_of_the_study(root: Path) -> None:
     table = figures.curve_table(pl.load_study(STUDY)).quality.sel(metric="SSIM")
-    readme = (root / "README.md").read_text()
+    page = (root / "docs" / "explain" / "results.md").read_text()
     for label in table.ordering.values:
-        row = re.search(rf"^\| {label} \|(.*)\|$", readme, re.MULTILINE)
+        row = re.search(rf"^\| {label} \|(.*)\|$", page, re.MULTILINE)
         assert row is not None, label
         assert [cell.strip() for cell in row[1].split("|")] == [f"{v:.3f}" for v in table.sel(ordering=label).values]
 
@@ -119,12 +119,12 @@ def test_a_bundled_contrastive_model_has_the_loss_that_its_study_tells() -> None
 @pytest.mark.parametrize(
     ("name", "head"), [(CODES, "| class accuracy at budget |"), (CLOTHES, "| accuracy on `fashion` at budget |")]
 )
-def test_the_readme_shows_the_accuracies_of_the_study(root: Path, name: str, head: str) -> None:
+def test_the_page_shows_the_accuracies_of_the_study(root: Path, name: str, head: str) -> None:
     study = pl.load_study(name)
-    readme = (root / "README.md").read_text().split(head)[1].split("\n\n")[0]
+    page = (root / "docs" / "explain" / "results.md").read_text().split(head)[1].split("\n\n")[0]
     rows = {label: node["accuracy"].mean("seed") for label, node in figures.study_arms(study, "accuracy").items()}
     for label, accuracy in rows.items():
-        row = re.search(rf"^\| {label} \|(.*)\|$", readme, re.MULTILINE)
+        row = re.search(rf"^\| {label} \|(.*)\|$", page, re.MULTILINE)
         assert row is not None, label
         values = 100 * accuracy.sel(taxonomy="class").values
         assert [cell.strip() for cell in row[1].split("|")] == [f"{value:.1f}" for value in values]
@@ -224,11 +224,11 @@ def test_a_bundled_model_of_drawings_matches_as_its_study_tells() -> None:
     assert measured.matched.sel(budget=1).values == pytest.approx(stored.values, abs=0.01)
 
 
-def test_the_readme_shows_the_recall_of_the_study(root: Path) -> None:
+def test_the_page_shows_the_recall_of_the_study(root: Path) -> None:
     study = pl.load_study(DRAWINGS)
-    readme = (root / "README.md").read_text().split("| recall at 1 at budget |")[1]
+    page = (root / "docs" / "explain" / "results.md").read_text().split("| recall at 1 at budget |")[1]
     for label, node in figures.study_arms(study, "accuracy").items():
-        row = re.search(rf"^\| {label} \|(.*)\|$", readme, re.MULTILINE)
+        row = re.search(rf"^\| {label} \|(.*)\|$", page, re.MULTILINE)
         assert row is not None, label
         values = 100 * node["matched"].mean("seed").sel(asking="seen", measure="recall at 1").values
         assert [cell.strip() for cell in row[1].split("|")] == [f"{value:.1f}" for value in values]

@@ -18,8 +18,8 @@ FACES = {"figures", "widgets", "teaching", "commands", "__main__"}
 
 
 def _listed_modules() -> list[str]:
-    """Modules in the order of README's file tree, `data/` and `widgets/` as one each."""
-    tree = (ROOT / "README.md").read_text().split("```\nprior_lab/\n")[1].split("```")[0]
+    """Modules in the order of the documented file tree, `data/` and `widgets/` as one each."""
+    tree = (ROOT / "docs" / "explain" / "design.md").read_text().split("```\nprior_lab/\n")[1].split("```")[0]
     names = re.findall(r"^  (\w+)(?:\.py|/) ", tree, re.MULTILINE)
     return [name for name in names if name != "bundled"]
 
@@ -41,7 +41,7 @@ def _python(code: str) -> str:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 
-def test_readme_lists_every_module():
+def test_the_file_tree_lists_every_module():
     there = {path.stem for path in PACKAGE.glob("*.py")} | {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
     assert sorted(_listed_modules()) == sorted(there - {"__init__"})
 

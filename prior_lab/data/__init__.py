@@ -33,7 +33,14 @@ _DESCRIPTIONS = {
 
 
 def list_datasets() -> tuple[str, ...]:
-    """Name and one line about every data set that ``load_dataset`` knows."""
+    """Name and one line about every data set that ``load_dataset`` knows.
+
+    Examples
+    --------
+    >>> import prior_lab as pl
+    >>> pl.list_datasets()[0]
+    'household: ...'
+    """
     return tuple(f"{name}: {description}" for name, description in _DESCRIPTIONS.items())
 
 
@@ -70,6 +77,16 @@ def load_dataset(
     Raises
     ------
     InputError : for an unknown data set or split, and for anything wrong with the files.
+
+    Examples
+    --------
+    >>> import prior_lab as pl
+    >>> pl.load_dataset("household", split="test", size=32).images.shape
+    torch.Size([2080, 3, 32, 32])
+    >>> pl.load_dataset("my-images")
+    Traceback (most recent call last):
+        ...
+    prior_lab.errors.InputError: there is no data set 'my-images'; available are household, emoji, faces, fashion, ...
     """
     where = _checked_path(name, path, convert=convert, unreadable=unreadable, frames=frames)
     if split is None:

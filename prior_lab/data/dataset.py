@@ -32,6 +32,17 @@ class ImageDataset:
     more than half of a pixel; ``prompts`` are the masks' Gaussians: mean x and y, first and second standard deviation
     [pixel], rotation [radian]. Column ``t`` of ``labels`` indexes ``label_names[t]``, the labels of ``taxonomies[t]``,
     and is -1 where the object has no label at that level. Names are those of the whole data set, in every split.
+
+    Examples
+    --------
+    >>> import prior_lab as pl
+    >>> data = pl.load_dataset("household", split="test")
+    >>> data
+    household, split test: 2,080 images of 130 objects, 64 x 64 RGB, with masks and prompts
+    label levels: coarse (7 labels), mid (24 labels), fine (58 labels), class (89 labels, 464 images without)
+    >>> chairs = data.labels[:, data.taxonomies.index("fine")] == data.label_names[2].index("chairs")
+    >>> len(data.select(chairs))
+    96
     """
 
     name: str

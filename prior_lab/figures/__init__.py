@@ -2,6 +2,18 @@
 
 Curves are :class:`plotly.graph_objects.Figure` objects; a strip of reconstructions is a Pillow image, because a stored
 notebook shows a PNG everywhere, and `to_svg` makes a picture of a figure, for the same reason.
+
+Examples
+--------
+The curves of a study, and the table that they are drawn from:
+
+>>> import prior_lab as pl
+>>> table = pl.figures.curve_table(pl.load_study("household-reconstruction"), "Gaussian")
+>>> [str(name) for name in table.ordering.values]
+['PRIOR', 'MBOP-ITD', 'MBOP-TD']
+>>> figure = pl.figures.quality_curves(table, "SSIM", budget=31)
+>>> figure.layout.yaxis.title.text
+'SSIM...'
 """
 
 from prior_lab.figures.accuracy import accuracy_by_prefix, accuracy_curves

@@ -1,4 +1,19 @@
-"""The written schema of results (`schema.py`): build, validate, save and load studies, a file for each task's arms."""
+"""The written schema of results (`schema.py`): build, validate, save and load studies, a file for each task's arms.
+
+Examples
+--------
+Is one arm ahead of another, on the same objects and over the training runs?
+
+>>> import prior_lab as pl
+>>> study = pl.load_study("household-reconstruction")
+>>> prior, masked = (
+...     study[f"{name}-gaussian"]["quality_by_object"].sel(metric="SSIM", budget=127) for name in ("prior", "td")
+... )
+>>> print(pl.results.lead(prior, masked))
++0.14... (+0.1... to +0.1...)
+>>> pl.results.lead(prior, masked).verdict
+'holds here'
+"""
 
 from prior_lab.results.arm import ArmRecord
 from prior_lab.results.contrastive import ContrastiveRun, build_contrastive_arm, leads_over, matching_baselines

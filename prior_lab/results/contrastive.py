@@ -125,9 +125,6 @@ def leads_over(
 ) -> dict[int, Lead]:
     """By how much the probes of an arm are ahead of a baseline on the same test objects, seed by seed.
 
-    >>> leads_over(study, "prior-gaussian")[0].verdict  # of the first seed, against the pixels' probe
-    'holds here'
-
     Parameters
     ----------
     study : of the task contrastive.
@@ -138,6 +135,15 @@ def leads_over(
     Raises
     ------
     InputError : if the study has no such arm, baseline, label level or budget.
+
+    Examples
+    --------
+    Of the first seed, against a linear probe on the pixels:
+
+    >>> import prior_lab as pl
+    >>> from prior_lab.results import leads_over
+    >>> leads_over(pl.load_study("household-contrastive"), "prior-gaussian")[0].verdict
+    'cannot be told here'
     """
     if arm not in study.children or "accuracy_by_object" not in study[arm]:
         raise InputError(f"The study has no arm {described(arm)} with probes; it has {', '.join(study.children)}.")

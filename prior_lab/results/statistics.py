@@ -43,8 +43,11 @@ def bootstrap_interval(
 class Lead:
     """By how much one arm is ahead of another on the same objects, and its 95 % interval.
 
-    >>> lead(prior.accuracy_by_object.sel(budget=127), td.accuracy_by_object.sel(budget=127)).verdict
-    'holds here'
+    Examples
+    --------
+    >>> from prior_lab.results import Lead
+    >>> print(Lead(0.017, 0.011, 0.023), "-", Lead(0.017, 0.011, 0.023).verdict)
+    +0.017 (+0.011 to +0.023) - holds here
     """
 
     value: float

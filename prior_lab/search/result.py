@@ -106,6 +106,15 @@ def load_search(name: str | Path) -> xr.Dataset:
     Raises
     ------
     InputError : if there is none, or it is damaged.
+
+    Examples
+    --------
+    >>> import prior_lab as pl
+    >>> found = pl.load_search("household-reconstruction-prior-gaussian")
+    >>> found.sizes["trial"], found.attrs["task"]
+    (6, 'reconstruction')
+    >>> {name: float(f"{value:.2g}") for name, value in pl.search.best(found).items()}
+    {'learning_rate': 0.0058, 'rate_weight': 0.00033, 'model.free_nats': 0.46, 'prediction_weight': 0.0091}
     """
     path = Path(name)
     if path.is_dir() or path.suffix:

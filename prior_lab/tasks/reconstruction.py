@@ -22,7 +22,17 @@ from prior_lab.tokens import TokenName
 
 @dataclass(frozen=True)
 class ReconstructionExperiment(Experiment):
-    """Everything that the training of an autoencoder depends on; the defaults are the recipe of the bundled models."""
+    """Everything that the training of an autoencoder depends on; the defaults are the recipe of the bundled models.
+
+    Examples
+    --------
+    >>> import prior_lab as pl
+    >>> experiment = pl.ReconstructionExperiment(pl.AutoencoderConfig(ordering="td"), steps=2000, seed=1)
+    >>> experiment.learning_rate, experiment.regulariser_weight
+    (0.004, 5e-06)
+    >>> experiment.build().budgets
+    (1, 3, 7, 15, 31, 63, 127)
+    """
 
     task: ClassVar[str] = "reconstruction"
     headline: ClassVar[str] = "ssim"

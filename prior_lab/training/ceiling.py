@@ -82,6 +82,22 @@ def train_ceiling(
     ------
     InputError : if the data have no labels or do not fit, another process trains there, or nothing can be written.
     NotFiniteError : if the loss becomes NaN or infinite.
+
+    Examples
+    --------
+    Two steps of a very small encoder, which learn nothing:
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import prior_lab as pl
+    >>> shape = pl.ContrastiveConfig(
+    ...     levels=1, width=32, encoder_depth=1, sides=(8,), patches=4, registers=1, image_size=16
+    ... )
+    >>> experiment = pl.ContrastiveExperiment(shape, steps=2, batch_size=4)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     ceiling = pl.train_ceiling(experiment, Path(folder), progress=False)
+    >>> dict(ceiling["correct_by_object"].sizes)
+    {'taxonomy': 4, 'object': 130}
     """
     with held(folder):
         path = folder / CEILING_FILE

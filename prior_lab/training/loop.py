@@ -107,6 +107,22 @@ def train(
         devices are not there, or a checkpoint cannot be written.
     NotFiniteError : if the loss becomes NaN or infinite; the last good checkpoint is kept.
     KeyboardInterrupt : after Ctrl-C, once the step is finished and a checkpoint is written.
+
+    Examples
+    --------
+    Two steps of a very small model; the same call again reads the finished run:
+
+    >>> import tempfile
+    >>> import prior_lab as pl
+    >>> small = {"encoder_depth": 1, "decoder_depth": 1, "predictor_depth": 1, "width": 32, "decoder_width": 32}
+    >>> config = pl.AutoencoderConfig(levels=3, image_size=16, patch=4, coarsest_side=4, **small)
+    >>> experiment = pl.ReconstructionExperiment(config, steps=2, batch_size=4, validation_images=16)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     trained = pl.train(experiment, folder, progress=False)
+    >>> trained.history[-1]["step"], sorted(name for name in trained.history[-1] if name.startswith("ssim"))
+    (2, ['ssim_1', 'ssim_3', 'ssim_7'])
+    >>> trained.model.encode(pl.load_dataset("household", split="test", size=16).images[:2])
+    Code(2 images, 7 Gaussian tokens of 32 channels)
     """
     folder = as_path(folder, "a run's folder")
     fabric = make_fabric(device, devices, experiment.precision)

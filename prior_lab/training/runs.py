@@ -147,6 +147,29 @@ def run_study(
         holds another run, the name cannot be that of a file, or another process runs a study there; after all other
         runs have finished, if some did not, naming them.
     KeyboardInterrupt : after Ctrl-C.
+
+    Examples
+    --------
+    Two orderings, two steps each, on 24 small pictures:
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from PIL import Image
+    >>> import prior_lab as pl
+    >>> small = {"encoder_depth": 1, "decoder_depth": 1, "predictor_depth": 1, "width": 32, "decoder_width": 32}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for number in range(24):
+    ...         Image.new("RGB", (16, 16), (10 * number, 99, 99)).save(Path(folder, f"{number}.png"))
+    ...     arms = [
+    ...         pl.ReconstructionExperiment(
+    ...             pl.AutoencoderConfig(ordering=ordering, levels=2, image_size=16, patch=4, coarsest_side=4, **small),
+    ...             data="folder", path=folder, steps=2, batch_size=4,
+    ...         )
+    ...         for ordering in ("prior", "td")
+    ...     ]
+    ...     study = pl.run_study(arms, Path(folder, "runs"), name="mine", progress=False)
+    >>> list(study.children)
+    ['prior-gaussian', 'td-gaussian']
     """
     name_for_file(name, "The study")
     runs, home = _named(experiments), as_path(folder, "a study's folder").resolve()

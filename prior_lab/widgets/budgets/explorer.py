@@ -1,10 +1,4 @@
-"""Slide through budgets: ground truth, reconstructions and quality curves, linked.
-
->>> explorer = prior_lab.explore(prior_lab.load_study("household-reconstruction"))
->>> explorer                      # as the last line of a cell: shows itself
->>> explorer.budget = 31          # moves the slider
->>> print(explorer.summary())     # the numbers on screen
-"""
+"""Slide through budgets: ground truth, reconstructions and quality curves, linked."""
 
 import base64
 from collections.abc import Callable, Mapping
@@ -64,6 +58,23 @@ def explore(
     Raises
     ------
     InputError : if the source, the images, the count, the budget, the metric or the group do not fit.
+
+    Examples
+    --------
+    As the last line of a cell it shows itself; here are its words and numbers:
+
+    >>> import prior_lab as pl
+    >>> model = pl.load_model("household/reconstruction/prior-gaussian")
+    >>> data = pl.load_dataset("household", split="test").select(slice(0, 64, 16))
+    >>> explorer = pl.explore(model, data, budget=15)
+    >>> explorer
+    BudgetExplorer(own images; PRIOR; budget 15 of 127)
+    >>> print(explorer.summary())
+    own images: budget 15 of 127 tokens (step 4 of 7)
+    <BLANKLINE>
+    4 images shown: cosmetics pot, bed with texture, butter, oak table
+               SSIM       L1    PSNR
+      PRIOR   0.7...   0.03...   2...
     """
     if whole_number("count", count) < 1:
         raise InputError(f"count is {count}; show at least one image.")
@@ -99,6 +110,21 @@ class BudgetExplorer(Explorer):
     gallery : the models of the group that is shown.
     selection : the images on screen, as a plain object.
     page : the same images with everything that is known of them.
+
+    Examples
+    --------
+    What an attribute is set to, the widget shows:
+
+    >>> import prior_lab as pl
+    >>> model = pl.load_model("household/reconstruction/td-gaussian")
+    >>> explorer = pl.explore(model, pl.load_dataset("household", split="test").select(range(2)))
+    >>> explorer.budget, explorer.view, explorer.metric = 31, "added", "PSNR"
+    >>> explorer
+    BudgetExplorer(own images; MBOP-TD; budget 31 of 127)
+    >>> explorer.budget = 32
+    Traceback (most recent call last):
+        ...
+    prior_lab.errors.InputError: ...
     """
 
     settings = ("budget", "view", "metric")

@@ -1,11 +1,4 @@
-"""Choose tokens: their information with its error, and what they decode to, over all images or one class of them.
-
->>> explorer = prior_lab.explore_information(prior_lab.load_study("household-reconstruction"))
->>> explorer                            # as the last line of a cell: shows itself
->>> explorer.tokens = range(3, 7)       # tokens 4 to 7, numbered from 0
->>> explorer.choose("coarse: seating")  # of the images that show seats
->>> print(explorer.summary())           # the numbers on screen
-"""
+"""Choose tokens: their information with its error, and what they decode to, over all images or one class of them."""
 
 import zlib
 from collections.abc import Callable, Iterable, Mapping
@@ -65,6 +58,14 @@ def explore_information(
     Raises
     ------
     InputError : if the images, the arm or the unit do not fit.
+
+    Examples
+    --------
+    >>> import prior_lab as pl
+    >>> model = pl.load_model("household/reconstruction/prior-ema-vq")
+    >>> data = pl.load_dataset("household", split="test").select(slice(0, 160, 16))
+    >>> pl.explore_information(model, data)
+    InformationExplorer(household; PRIOR; PRIOR, all, tokens 1 to 15 of 127)
     """
     loaders: dict[str, Loader]
     if isinstance(source, xr.DataTree):
@@ -96,6 +97,18 @@ class InformationExplorer(Explorer):
     ----------
     state : arm, class of images, unit and selected tokens, as a plain object.
     groups : the images, by label.
+
+    Examples
+    --------
+    Tokens 4 to 7, which are numbered from 0, and what they tell of ten images of ten objects:
+
+    >>> import prior_lab as pl
+    >>> model = pl.load_model("household/reconstruction/prior-ema-vq")
+    >>> data = pl.load_dataset("household", split="test").select(slice(0, 160, 16))
+    >>> explorer = pl.explore_information(model, data)
+    >>> explorer.tokens = range(3, 7)
+    >>> round(explorer.estimate.value, 1), explorer.estimate.unit
+    (12.7, 'bit')
     """
 
     settings = ("arm", "choice", "unit", "tokens")

@@ -1,5 +1,4 @@
-"""Slide through budgets: accuracies of probes, the map of their features, neighbours and confusions, linked.
-"""
+"""Slide through budgets: accuracies of probes, the map of their features, neighbours and confusions, linked."""
 
 from collections.abc import Mapping
 from functools import lru_cache

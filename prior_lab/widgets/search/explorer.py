@@ -1,11 +1,4 @@
-"""Look at a search: the trials, the surrogate's planes, and what became of a chosen trial.
-
->>> explorer = prior_lab.explore_search(prior_lab.load_search("fashion-contrastive-prior-gaussian"))
->>> explorer                           # as the last line of a cell: shows itself
->>> explorer.across = "rate_weight"    # what an attribute is set to, the widget shows
->>> explorer.trial = 3
->>> print(explorer.summary())          # the numbers on screen
-"""
+"""Look at a search: the trials, the surrogate's planes, and what became of a chosen trial."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -42,6 +35,12 @@ def explore_search(result: xr.Dataset) -> "SearchExplorer":
     Raises
     ------
     InputError : if it is not the result of a search, or all its runs diverged.
+
+    Examples
+    --------
+    >>> import prior_lab as pl
+    >>> pl.explore_search(pl.load_search("household-reconstruction-prior-gaussian"))
+    SearchExplorer(Search on household: PRIOR, Gaussian; 6 trials; learning_rate, rate_weight)
     """
     if not isinstance(result, xr.Dataset) or result.attrs.get("kind") != KIND:
         raise InputError(f"A {type(result).__name__} that is no result of a search cannot be explored.")
@@ -70,6 +69,16 @@ class SearchExplorer(Explorer):
     ----------
     result : what is shown.
     state : the two settings, what of their plane, the price and the trial, as a plain object.
+
+    Examples
+    --------
+    >>> import prior_lab as pl
+    >>> explorer = pl.explore_search(pl.load_search("household-reconstruction-prior-gaussian"))
+    >>> explorer.up, explorer.trial = "prediction_weight", 3
+    >>> print(explorer.summary())
+    Search on household: PRIOR, Gaussian
+    trial 3 (refined, 200 steps): objective ... at 3e-06 per bit, ... of 6
+    ...
     """
 
     settings = ("across", "up", "view", "price", "trial")
