@@ -2,7 +2,8 @@
 # make test   ruff, mypy and every test, the notebooks among them: first those in a browser, which measure latency, then
 #             the rest in PROCESSES processes of one thread each
 # make whole  tests that take minutes: household and emoji, drawn anew, are the bundled files (emoji where
-#             PRIOR_LAB_EMOJI_SOURCE names the folder with the npm packages); the wheel in an empty environment
+#             PRIOR_LAB_EMOJI_SOURCE names the folder with the npm packages); the wheel in an empty environment; the
+#             documentation site in a browser; the student's version of every lesson
 # make bench  the benchmarks
 # make docs   the documentation site, in docs/_build/html; warnings are errors
 # make course the student's version of the course in build/course, its solutions apart
@@ -36,7 +37,7 @@ test: $(VENV)/dev.stamp
 	exit $$status
 
 whole: $(VENV)/dev.stamp
-	PRIOR_LAB_SHAPE_CHECKS=0 $(BIN)/python -m pytest --durations=5 -m whole
+	PRIOR_LAB_SHAPE_CHECKS=0 $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile --durations=5 -m whole
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/python tests/benchmarks/run.py
