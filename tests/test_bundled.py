@@ -1,6 +1,7 @@
 """What ships with the package: the trained arms are good, and the documentation says what the studies hold."""
 
 import json
+import math
 import re
 from pathlib import Path
 
@@ -85,6 +86,14 @@ def test_the_page_shows_the_numbers_of_the_study(root: Path) -> None:
         row = re.search(rf"^\| {label} \|(.*)\|$", page, re.MULTILINE)
         assert row is not None, label
         assert [cell.strip() for cell in row[1].split("|")] == [f"{v:.3f}" for v in table.sel(ordering=label).values]
+
+
+def test_where_variances_may_move_prior_needs_a_third_of_the_bits() -> None:
+    arm = pl.load_study("household-rates")["prior-gaussian"]
+    assert float(arm.quality.mean("seed").sel(metric="SSIM", budget=127)) > 0.88
+    assert float(arm.information.mean("seed").sum()) / math.log(2) < 4000
+    drawn = arm["quality_by_object"].sel(metric="SSIM", drop=True)
+    assert lead(drawn.sel(budget=127, drop=True), drawn.sel(budget=31, drop=True)).verdict == "holds here"
 
 
 # Codes of objects
