@@ -23,7 +23,7 @@ from typing import Literal, Self, get_args
 import numpy as np
 import torch
 import xarray as xr
-from jaxtyping import Float, Int64
+from jaxtyping import Float64, Int64
 from torch import Tensor
 
 from prior_lab.checks import Count, entry_point
@@ -76,19 +76,20 @@ class Information:
             raise InputError(f"Information needs at least two images; there are {count}.")
         if objects is not None and len(objects) != count:
             raise InputError(f"There are {len(objects)} object labels for {count} images.")
-        self._posterior, self._objects = posterior, objects
+        self._posterior, self._objects, self._count = posterior, objects, count
         with torch.inference_mode():
-            self._pointwise = posterior.pointwise().double().clamp_min(0.0)  # rounding alone makes it negative
-            self._bias = posterior.bias().double()
+            pointwise = posterior.pointwise().double().clamp_min(0.0)  # rounding alone makes it negative
+            self._mean, self._bias = pointwise.mean(dim=0), posterior.bias().double()
+            self._deviations = _by_object(pointwise - self._mean, objects)  # they add up over tokens
 
     def __len__(self) -> int:
         """Number of images."""
-        return len(self._pointwise)
+        return self._count
 
     @property
     def token_count(self) -> int:
         """Number of tokens."""
-        return self._pointwise.shape[1]
+        return len(self._mean)
 
     def select(self, images: Int64[Tensor, "selected"]) -> Self:
         """The same for some of the images."""
@@ -101,9 +102,8 @@ class Information:
         -------
         Dataset (token) with `information`, `corrected` and `standard_error`, in `unit`.
         """
-        value, scale = self._pointwise.mean(dim=0), _scale(unit)
-        error = _standard_error(self._pointwise, self._objects)
-        columns = {"information": value, "corrected": value + self._bias, "standard_error": error}
+        scale, error = _scale(unit), self._standard_error(self._deviations)
+        columns = {"information": self._mean, "corrected": self._mean + self._bias, "standard_error": error}
         attrs = {"units": unit}
         variables = {name: ("token", (scale * column).cpu().numpy(), attrs) for name, column in columns.items()}
         return xr.Dataset(variables, coords={"token": ("token", np.arange(self.token_count), {"units": "1"})})
@@ -116,10 +116,16 @@ class Information:
         InputError : if there is no such token.
         """
         chosen, scale = _token_numbers(tokens, self.token_count), _scale(unit)
-        rows = self._pointwise[:, chosen].sum(dim=1, keepdim=True)
-        value, bias = rows.mean().item(), self._bias[chosen].sum().item()
-        error = _standard_error(rows, self._objects).item()
+        value, bias = self._mean[chosen].sum().item(), self._bias[chosen].sum().item()
+        error = self._standard_error(self._deviations[:, chosen].sum(dim=1)).item()
         return Estimate(scale * value, scale * (value + bias), scale * error, unit)
+
+    def _standard_error(self, deviations: Float64[Tensor, "object *column"]) -> Float64[Tensor, "*column"]:
+        """Of a mean over images, from the sums of its deviations over the images of each object."""
+        count = len(deviations)
+        if count < 2:
+            return torch.full_like(deviations[0], math.nan)
+        return (deviations.square().sum(dim=0) * count / (count - 1)).sqrt() / len(self)
 
 
 @entry_point
@@ -279,16 +285,11 @@ def _scale(unit: Unit) -> float:
     return 1.0 if unit == "nat" else 1.0 / math.log(2)
 
 
-def _standard_error(
-    rows: Float[Tensor, "image column"], objects: Int64[Tensor, "image"] | None
-) -> Float[Tensor, "column"]:
-    """Of the mean over images, whose deviations may hang together within an object."""
-    deviations = rows - rows.mean(dim=0)
-    if objects is not None:
-        _, place = objects.to(rows.device).unique(return_inverse=True)
-        clusters = int(place.max()) + 1
-        deviations = deviations.new_zeros(clusters, rows.shape[1]).index_add_(0, place, deviations)
-    count = len(deviations)
-    if count < 2:
-        return torch.full_like(deviations[0], math.nan)
-    return (deviations.square().sum(dim=0) * count / (count - 1)).sqrt() / len(rows)
+def _by_object(
+    rows: Float64[Tensor, "image column"], objects: Int64[Tensor, "image"] | None
+) -> Float64[Tensor, "object column"]:
+    """Sums over the images of every object; those of one may hang together."""
+    if objects is None:
+        return rows
+    _, place = objects.to(rows.device).unique(return_inverse=True)
+    return rows.new_zeros(int(place.max()) + 1, rows.shape[1]).index_add_(0, place, rows)

@@ -27,6 +27,7 @@ LIMIT = 500  # iterations
 PAIRS = 20  # that L-BFGS remembers: with 10 weak penalties take a third more iterations, with 40 a tenth fewer
 FLATNESS = 0.3  # share of the slope that may be left where a step ends: 0.9 takes a third more iterations
 TRIALS = 20  # step lengths
+RETURNS = 5  # arrivals that a settled solution takes back, before rounding is seen to resolve no better
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +154,8 @@ class Fit:
         self._loss, self._square = loss.item(), 0.0
         self._step: Float32[Tensor, "part label entry"] | None = None
         self._length, self._gain, self._enough = 1.0, math.inf, TOLERANCE
-        self.stuck = False
+        self.stuck = self._is_settled = False
+        self._returns = 0
 
     def objective(self, space: Space) -> float:
         """Mean cross-entropy and penalty [nat]."""
@@ -169,17 +171,23 @@ class Fit:
         self.gradient = torch.add(self.gradient, space.penalised(self.vector[0]), alpha=by)
         self._step, self._gain, self._enough = None, math.inf, TOLERANCE
         self.stuck = False
+        self._returns = 0
 
     def arrived(self, space: Space) -> bool:
         """Whether the optimum is near for sure.
 
         The bound costs a product in the dual. It is asked for only once a step gains little, and then again when one
-        gains as much less as the bound was too large.
+        gains as much less as the bound was too large. It holds once the solution is settled.
         """
         gain = self._gain / self.objective(space)
         if gain > self._enough:
             return False
         excess = self.excess(space)
+        if excess <= TOLERANCE and not self._is_settled:
+            self._settle(space)
+            excess = self.excess(space)
+            self._returns += 1
+            self.stuck = excess > TOLERANCE and self._returns == RETURNS
         self._enough = max(gain * TOLERANCE / excess, 1e-3 * TOLERANCE) if excess > 0 else TOLERANCE
         return excess <= TOLERANCE
 
@@ -193,17 +201,27 @@ class Fit:
         slope = (self.gradient * direction[-1]).sum()
         inners = torch.stack([slope, space.inner(self.vector, direction), space.inner(direction, direction)])
         start, along, square = inners.tolist()
-        if start >= 0:  # rounding: either this is the optimum, or the preconditioner alone will find a way
-            self.stuck = not len(self.memory)
+        if start >= 0:  # rounding: either this is the optimum, or with less to mislead it will find a way
+            self.stuck = self._is_settled and not len(self.memory)
             self.memory.forget()
-            self._step, self._gain = None, 0.0
+            self._settle(space)
             return
+        self._is_settled = False
         slope_at = partial(self._slope_at, self._logits, logits, space.strength * along, space.strength * square)
         length, end = flat_point(slope_at, start, self._length)
         self.vector = torch.add(self.vector, direction, alpha=length)
         self._square += length * (2 * along + length * square)
         self._step = direction * length if end > start else None
         self._length, self._gain = length, -start / 2
+
+    def _settle(self, space: Space) -> None:
+        """Take logits, loss and gradient at the solution itself, without the rounding that steps have added up."""
+        self.vector = space.settled(self.vector)
+        self._logits = space.logits(self.vector)
+        loss, self.residual = self.targets.loss(self._logits)
+        self._loss, self._square = loss.item(), space.inner(self.vector, self.vector).item()
+        self.gradient = space.gradient(self.residual, self.vector[0])
+        self._step, self._gain, self._is_settled = None, 0.0, True
 
     def _slope_at(
         self,

@@ -72,6 +72,10 @@ class Space(ABC):
     def precondition(self, gradient: Float32[Tensor, "label entry"]) -> Float32[Tensor, "part label entry"]:
         """M times a gradient."""
 
+    def settled(self, vector: Float32[Tensor, "part label entry"]) -> Float32[Tensor, "part label entry"]:
+        """A vector whose parts agree, which the rounding of many steps has driven apart."""
+        return vector
+
     @abstractmethod
     def logits(self, vector: Float32[Tensor, "part label entry"]) -> Float32[Tensor, "label sample"]:
         """Of the training samples."""
@@ -167,6 +171,12 @@ class Dual(Space):
         """By a product with the kernel."""
         halves = 2 * (gradient @ self.kernel) - gradient * self.kernel.diagonal()
         return gradient.sum(dim=1).square().sum(), (gradient * halves).sum()
+
+    def settled(self, vector: Float32[Tensor, "2 label sample"]) -> Float32[Tensor, "2 label sample"]:
+        """The logits that A gives, by a product with the kernel, and the bias."""
+        centred = vector[0] - vector[0].mean(dim=1, keepdim=True)
+        logits = centred @ self.kernel + centred @ self.kernel.T - centred * self.kernel.diagonal()
+        return torch.stack([centred, logits + (vector[1] - logits).mean(dim=1, keepdim=True)])
 
     def precondition(self, gradient: Float32[Tensor, "label sample"]) -> Float32[Tensor, "2 label sample"]:
         """By substitution; the logits follow."""

@@ -91,8 +91,6 @@ def test_it_is_a_function_of_the_experiment(experiment: ContrastiveExperiment, t
     assert one["validation"].values.tolist() == other["validation"].values.tolist()
 
 
-# After two steps features are nearly alike, and how near rounding lets a probe come to its optimum is the processor's.
-@pytest.mark.filterwarnings("ignore:The probe of .* is not at its optimum:RuntimeWarning")
 def test_a_study_has_the_ceiling_that_lies_in_a_run(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,6 +3,7 @@
 const LOST = "The kernel was restarted; run this cell again.";
 const SILENT = "No answer from the kernel yet. If it is busy with another cell, this goes on by itself; if it was restarted, run this cell again.";
 const BRIEF_MS = 120; // what is answered within this needs no words
+const SHORT_MS = 400; // nor, within this, a paler picture: what turns pale is drawn twice more
 const PATIENCE_MS = 4000; // until a kernel that has not even taken note of a question is said to be silent
 
 class Frame {
@@ -64,8 +65,8 @@ class Frame {
   // it is doing.
   ask(question, words = "") {
     if (this.title) return;
-    this.root.classList.add("pl-busy");
     this.quiet();
+    this.paling = setTimeout(() => this.root.classList.add("pl-busy"), SHORT_MS);
     if (words) this.waiting = setTimeout(() => (this.notice.textContent = words), BRIEF_MS);
     this.timer = setTimeout(() => (this.lost.textContent = SILENT), PATIENCE_MS);
     try {
@@ -86,10 +87,12 @@ class Frame {
   quiet() {
     clearTimeout(this.timer);
     clearTimeout(this.waiting);
+    clearTimeout(this.paling);
   }
 
   settle() {
     clearTimeout(this.waiting);
+    clearTimeout(this.paling);
     this.root.classList.remove("pl-busy");
     this.notice.textContent = this.model.get("notice");
   }
