@@ -23,6 +23,7 @@ from prior_lab.probes.solver import Fit, Targets, minimise
 from prior_lab.probes.spaces import Space, nested_spaces
 
 PATH = (1e-2, 1e-3, 1e-4, 1e-5)  # strengths per column: what suits a budget grows with its width
+FEW = 1024  # samples: up to so many are solved in float64
 CURVATURE = 0.5  # of the softmax, on average, as a share of what it is before anything is learnt
 
 
@@ -116,6 +117,9 @@ def fit_probes(
 ) -> Iterator[list[list[Probe]]]:
     """The probes of each width: for every strength of its path, one for each of the targets.
 
+    Those of few samples are solved in float64, which costs little there: features of small rank, whose kernel has
+    directions that change nothing, leave float32 no way to tell the others' slope.
+
     Parameters
     ----------
     features : standardised.
@@ -123,7 +127,8 @@ def fit_probes(
     paths : strengths at each width, from strong to weak.
     """
     curvature = CURVATURE * sum(1 / len(target.labels) for target in targets) / len(targets)
-    spaces = nested_spaces(features, widths, [path[0] for path in paths], curvature)
+    precise = features.double() if features.shape[1] <= FEW else features
+    spaces = nested_spaces(precise, widths, [path[0] for path in paths], curvature)
     for space, width, path in zip(spaces, widths, paths, strict=True):
         yield _follow(space, features[:width], path, [Fit(target, space) for target in targets])
 
@@ -179,7 +184,7 @@ def _follow(
 
 def _solved(fit: Fit, space: Space, features: Float32[Tensor, "column sample"]) -> Probe:
     """The probe with its objective taken anew: what the fit has kept account of carries the rounding of all steps."""
-    weights, bias = space.coefficients(fit.vector)
+    weights, bias = (part.to(features.dtype) for part in space.coefficients(fit.vector))
     loss, _ = fit.targets.loss(torch.addmm(bias[:, None], weights, features))
     objective = loss.item() + space.strength / 2 * weights.double().square().sum().item()
     return Probe(weights, bias, fit.targets.labels, space.strength, objective)

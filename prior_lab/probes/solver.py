@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
-from jaxtyping import Float32, Float64, Int64
+from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
 from prior_lab.probes.spaces import Space
@@ -27,7 +27,6 @@ LIMIT = 500  # iterations
 PAIRS = 20  # that L-BFGS remembers: with 10 weak penalties take a third more iterations, with 40 a tenth fewer
 FLATNESS = 0.3  # share of the slope that may be left where a step ends: 0.9 takes a third more iterations
 TRIALS = 20  # step lengths
-RETURNS = 5  # arrivals that a settled solution takes back, before rounding is seen to resolve no better
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,15 +44,15 @@ class Targets:
     name: str
     labels: Int64[Tensor, "label"]
     places: Int64[Tensor, "sample"]
-    weights: Float32[Tensor, "sample"]
+    weights: Float[Tensor, "sample"]
 
     def loss(
-        self, logits: Float32[Tensor, "label sample"]
-    ) -> tuple[Float64[Tensor, ""], Float32[Tensor, "label sample"]]:
+        self, logits: Float[Tensor, "label sample"]
+    ) -> tuple[Float64[Tensor, ""], Float[Tensor, "label sample"]]:
         """Mean cross-entropy [nat] and its gradient by the logits."""
         shares = logits.log_softmax(dim=0)
-        losses = -shares.gather(0, self.places[None])[0]
-        residual = shares.exp_().mul_(self.weights).scatter_add_(0, self.places[None], -self.weights[None])
+        losses, weights = -shares.gather(0, self.places[None])[0], self.weights.to(shares.dtype)
+        residual = shares.exp_().mul_(weights).scatter_add_(0, self.places[None], -weights[None])
         return torch.dot(self.weights.double(), losses.double()), residual
 
 
@@ -64,13 +63,13 @@ class Memory:
     to new, and U its upper triangle, the first loop solves U a = S g and the second U^T d = diag(P) a - Y r.
     """
 
-    def __init__(self, zeros: Float32[Tensor, "part label entry"]) -> None:
+    def __init__(self, zeros: Float[Tensor, "part label entry"]) -> None:
         self._steps = zeros.new_empty(PAIRS, *zeros.shape)
         self._changes = zeros.new_empty(PAIRS, *zeros.shape[1:])
         self._products = zeros.new_empty(PAIRS, PAIRS, dtype=torch.float64)
         self._count = self._oldest = 0
 
-    def push(self, step: Float32[Tensor, "part label entry"], change: Float32[Tensor, "label entry"]) -> None:
+    def push(self, step: Float[Tensor, "part label entry"], change: Float[Tensor, "label entry"]) -> None:
         """Remember one more pair, in the place of the oldest once there are many."""
         if self._count < PAIRS:
             place, self._count = self._count, self._count + 1
@@ -96,16 +95,16 @@ class Memory:
             self.forget()
 
     def reduce(
-        self, gradient: Float32[Tensor, "label entry"]
-    ) -> tuple[Float32[Tensor, "label entry"], Float64[Tensor, "pair 1"]]:
+        self, gradient: Float[Tensor, "label entry"]
+    ) -> tuple[Float[Tensor, "label entry"], Float64[Tensor, "pair 1"]]:
         """First loop: what is left for the preconditioner, and the coefficients of what is taken off."""
         along = self._in_order(self._images @ gradient.flatten())
         taken = torch.linalg.solve_triangular(self._upper(), along, upper=True)
         return gradient - self._combine(self._changes, taken), taken
 
     def complete(
-        self, preconditioned: Float32[Tensor, "part label entry"], taken: Float64[Tensor, "pair 1"]
-    ) -> Float32[Tensor, "part label entry"]:
+        self, preconditioned: Float[Tensor, "part label entry"], taken: Float64[Tensor, "pair 1"]
+    ) -> Float[Tensor, "part label entry"]:
         """Second loop: the inverse curvature times the gradient."""
         upper = self._upper()
         along = self._in_order(self._changes[: self._count].flatten(1) @ preconditioned[-1].flatten())
@@ -113,11 +112,11 @@ class Memory:
         return preconditioned + self._combine(self._steps, given)
 
     @property
-    def _images(self) -> Float32[Tensor, "pair entries"]:
+    def _images(self) -> Float[Tensor, "pair entries"]:
         """The parts of the steps that gradients are multiplied with."""
         return self._steps[: self._count, -1].flatten(1)
 
-    def _in_order(self, values: Float32[Tensor, "pair"]) -> Float64[Tensor, "pair 1"]:
+    def _in_order(self, values: Float[Tensor, "pair"]) -> Float64[Tensor, "pair 1"]:
         return values.double().roll(-self._oldest)[:, None]
 
     def _upper(self) -> Float64[Tensor, "pair pair"]:
@@ -125,8 +124,8 @@ class Memory:
         return products.roll((-self._oldest, -self._oldest), dims=(0, 1)).triu()
 
     def _combine(
-        self, ring: Float32[Tensor, "place *entry"], coefficients: Float64[Tensor, "pair 1"]
-    ) -> Float32[Tensor, "*entry"]:
+        self, ring: Float[Tensor, "place *entry"], coefficients: Float64[Tensor, "pair 1"]
+    ) -> Float[Tensor, "*entry"]:
         weights = coefficients[:, 0].roll(self._oldest).to(ring.dtype)
         return (weights @ ring[: self._count].flatten(1)).view(ring.shape[1:])
 
@@ -152,10 +151,9 @@ class Fit:
         loss, self.residual = targets.loss(self._logits)
         self.gradient = space.gradient(self.residual, self.vector[0])
         self._loss, self._square = loss.item(), 0.0
-        self._step: Float32[Tensor, "part label entry"] | None = None
+        self._step: Float[Tensor, "part label entry"] | None = None
         self._length, self._gain, self._enough = 1.0, math.inf, TOLERANCE
-        self.stuck = self._is_settled = False
-        self._returns = 0
+        self.stuck = False
 
     def objective(self, space: Space) -> float:
         """Mean cross-entropy and penalty [nat]."""
@@ -171,42 +169,35 @@ class Fit:
         self.gradient = torch.add(self.gradient, space.penalised(self.vector[0]), alpha=by)
         self._step, self._gain, self._enough = None, math.inf, TOLERANCE
         self.stuck = False
-        self._returns = 0
 
     def arrived(self, space: Space) -> bool:
         """Whether the optimum is near for sure.
 
         The bound costs a product in the dual. It is asked for only once a step gains little, and then again when one
-        gains as much less as the bound was too large. It holds once the solution is settled.
+        gains as much less as the bound was too large.
         """
         gain = self._gain / self.objective(space)
         if gain > self._enough:
             return False
         excess = self.excess(space)
-        if excess <= TOLERANCE and not self._is_settled:
-            self._settle(space)
-            excess = self.excess(space)
-            self._returns += 1
-            self.stuck = excess > TOLERANCE and self._returns == RETURNS
         self._enough = max(gain * TOLERANCE / excess, 1e-3 * TOLERANCE) if excess > 0 else TOLERANCE
         return excess <= TOLERANCE
 
     def walk(
         self,
         space: Space,
-        direction: Float32[Tensor, "part label entry"],
-        logits: Float32[Tensor, "label sample"],
+        direction: Float[Tensor, "part label entry"],
+        logits: Float[Tensor, "label sample"],
     ) -> None:
         """Go down a direction, along which the logits change like this."""
         slope = (self.gradient * direction[-1]).sum()
         inners = torch.stack([slope, space.inner(self.vector, direction), space.inner(direction, direction)])
         start, along, square = inners.tolist()
-        if start >= 0:  # rounding: either this is the optimum, or with less to mislead it will find a way
-            self.stuck = self._is_settled and not len(self.memory)
+        if start >= 0:  # rounding: either this is the optimum, or the preconditioner alone will find a way
+            self.stuck = not len(self.memory)
             self.memory.forget()
-            self._settle(space)
+            self._step, self._gain = None, 0.0
             return
-        self._is_settled = False
         slope_at = partial(self._slope_at, self._logits, logits, space.strength * along, space.strength * square)
         length, end = flat_point(slope_at, start, self._length)
         self.vector = torch.add(self.vector, direction, alpha=length)
@@ -214,19 +205,10 @@ class Fit:
         self._step = direction * length if end > start else None
         self._length, self._gain = length, -start / 2
 
-    def _settle(self, space: Space) -> None:
-        """Take logits, loss and gradient at the solution itself, without the rounding that steps have added up."""
-        self.vector = space.settled(self.vector)
-        self._logits = space.logits(self.vector)
-        loss, self.residual = self.targets.loss(self._logits)
-        self._loss, self._square = loss.item(), space.inner(self.vector, self.vector).item()
-        self.gradient = space.gradient(self.residual, self.vector[0])
-        self._step, self._gain, self._is_settled = None, 0.0, True
-
     def _slope_at(
         self,
-        here: Float32[Tensor, "label sample"],
-        change: Float32[Tensor, "label sample"],
+        here: Float[Tensor, "label sample"],
+        change: Float[Tensor, "label sample"],
         along: float,
         square: float,
         length: float,
@@ -238,7 +220,7 @@ class Fit:
         self._loss, of_loss = torch.stack([loss, slope]).tolist()
         return of_loss + along + length * square
 
-    def turn(self, gradient: Float32[Tensor, "label entry"]) -> None:
+    def turn(self, gradient: Float[Tensor, "label entry"]) -> None:
         """Take the gradient where the step has led to."""
         if self._step is not None:
             self.memory.push(self._step, gradient - self.gradient)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 import torch
-from jaxtyping import Float, Float32
+from jaxtyping import Float
 from torch import Tensor
 
 FLOOR = 1e-6  # smallest to largest possible eigenvalue of what is factorised: float32 bears it
@@ -36,8 +36,8 @@ class Space(ABC):
     strength : of the penalty.
     """
 
-    features: Float32[Tensor, "column sample"]
-    factor: Float32[Tensor, "entry entry"]
+    features: Float[Tensor, "column sample"]
+    factor: Float[Tensor, "entry entry"]
     curvature: float
     strength: float
 
@@ -45,7 +45,7 @@ class Space(ABC):
         """The same with another penalty; the preconditioner stays."""
         return replace(self, strength=strength)
 
-    def gap(self, gradient: Float32[Tensor, "label entry"]) -> Float[Tensor, ""]:
+    def gap(self, gradient: Float[Tensor, "label entry"]) -> Float[Tensor, ""]:
         """Bound on how far the objective is above its minimum [nat].
 
         At its best bias the objective is `strength`-strongly convex in W, hence |gradient by W|^2 / (2 strength), which
@@ -55,88 +55,84 @@ class Space(ABC):
         return bias / (2 * self.curvature) + weights / (2 * self.strength)
 
     @abstractmethod
-    def zeros(self, labels: int) -> Float32[Tensor, "part label entry"]:
+    def zeros(self, labels: int) -> Float[Tensor, "part label entry"]:
         """The solution that predicts nothing from the features."""
 
     @abstractmethod
     def gradient(
-        self, residual: Float32[Tensor, "label sample"], parameters: Float32[Tensor, "label entry"]
-    ) -> Float32[Tensor, "label entry"]:
+        self, residual: Float[Tensor, "label sample"], parameters: Float[Tensor, "label entry"]
+    ) -> Float[Tensor, "label entry"]:
         """Of the objective, from that of the loss by the logits."""
 
     @abstractmethod
-    def squares(self, gradient: Float32[Tensor, "label entry"]) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+    def squares(self, gradient: Float[Tensor, "label entry"]) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
         """Squared length of a gradient by the bias, and by W."""
 
     @abstractmethod
-    def precondition(self, gradient: Float32[Tensor, "label entry"]) -> Float32[Tensor, "part label entry"]:
+    def precondition(self, gradient: Float[Tensor, "label entry"]) -> Float[Tensor, "part label entry"]:
         """M times a gradient."""
 
-    def settled(self, vector: Float32[Tensor, "part label entry"]) -> Float32[Tensor, "part label entry"]:
-        """A vector whose parts agree, which the rounding of many steps has driven apart."""
-        return vector
-
     @abstractmethod
-    def logits(self, vector: Float32[Tensor, "part label entry"]) -> Float32[Tensor, "label sample"]:
+    def logits(self, vector: Float[Tensor, "part label entry"]) -> Float[Tensor, "label sample"]:
         """Of the training samples."""
 
     @abstractmethod
     def inner(
-        self, one: Float32[Tensor, "part label entry"], other: Float32[Tensor, "part label entry"]
+        self, one: Float[Tensor, "part label entry"], other: Float[Tensor, "part label entry"]
     ) -> Float[Tensor, ""]:
         """Inner product of two W, without their biases."""
 
     @abstractmethod
-    def penalised(self, parameters: Float32[Tensor, "*pair label entry"]) -> Float32[Tensor, "*pair label entry"]:
+    def penalised(self, parameters: Float[Tensor, "*pair label entry"]) -> Float[Tensor, "*pair label entry"]:
         """Gradient of |W|^2 / 2."""
 
     @abstractmethod
     def coefficients(
-        self, vector: Float32[Tensor, "part label entry"]
-    ) -> tuple[Float32[Tensor, "label column"], Float32[Tensor, "label"]]:
+        self, vector: Float[Tensor, "part label entry"]
+    ) -> tuple[Float[Tensor, "label column"], Float[Tensor, "label"]]:
         """W and the bias."""
 
 
 class Primal(Space):
     """W, after an entry for the bias, which has no penalty: the first of the features is 1."""
 
-    def zeros(self, labels: int) -> Float32[Tensor, "1 label entry"]:
+    def zeros(self, labels: int) -> Float[Tensor, "1 label entry"]:
         """The only part is both parameters and what gradients are multiplied with."""
         return self.features.new_zeros(1, labels, len(self.features))
 
     def gradient(
-        self, residual: Float32[Tensor, "label sample"], parameters: Float32[Tensor, "label entry"]
-    ) -> Float32[Tensor, "label entry"]:
+        self, residual: Float[Tensor, "label sample"], parameters: Float[Tensor, "label entry"]
+    ) -> Float[Tensor, "label entry"]:
         """By the bias and W."""
         return torch.addmm(self.penalised(parameters), residual, self.features.T, beta=self.strength)
 
-    def squares(self, gradient: Float32[Tensor, "label entry"]) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+    def squares(self, gradient: Float[Tensor, "label entry"]) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
         """At hand."""
         return gradient[:, 0].square().sum(), gradient[:, 1:].square().sum()
 
-    def precondition(self, gradient: Float32[Tensor, "label entry"]) -> Float32[Tensor, "1 label entry"]:
+    def precondition(self, gradient: Float[Tensor, "label entry"]) -> Float[Tensor, "1 label entry"]:
         """By substitution."""
         return _solve(self.factor, gradient)[None]
 
-    def logits(self, vector: Float32[Tensor, "1 label entry"]) -> Float32[Tensor, "label sample"]:
+    def logits(self, vector: Float[Tensor, "1 label entry"]) -> Float[Tensor, "label sample"]:
         """A product."""
         return vector[0] @ self.features
 
     def inner(
-        self, one: Float32[Tensor, "1 label entry"], other: Float32[Tensor, "1 label entry"]
+        self, one: Float[Tensor, "1 label entry"], other: Float[Tensor, "1 label entry"]
     ) -> Float[Tensor, ""]:
         """Of all entries but the first."""
         return (one[0, :, 1:] * other[0, :, 1:]).sum()
 
-    def penalised(self, parameters: Float32[Tensor, "*pair label entry"]) -> Float32[Tensor, "*pair label entry"]:
+    def penalised(self, parameters: Float[Tensor, "*pair label entry"]) -> Float[Tensor, "*pair label entry"]:
         """The parameters, but nothing for the bias."""
         rest = parameters.clone()
         rest[..., 0] = 0.0
         return rest
 
     def coefficients(
-        self, vector: Float32[Tensor, "1 label entry"]
-    ) -> tuple[Float32[Tensor, "label column"], Float32[Tensor, "label"]]:
+        self, vector: Float[Tensor, "1 label entry"]
+    ) -> tuple[Float[Tensor, "label column"], Float[Tensor, "label"]]:
         """At hand."""
         return vector[0, :, 1:], vector[0, :, 0]
 
@@ -154,31 +150,25 @@ class Dual(Space):
     shift : s, the penalty in the preconditioner.
     """
 
-    kernel: Float32[Tensor, "sample sample"]
+    kernel: Float[Tensor, "sample sample"]
     shift: float
 
-    def zeros(self, labels: int) -> Float32[Tensor, "2 label sample"]:
+    def zeros(self, labels: int) -> Float[Tensor, "2 label sample"]:
         """Two parts: A, and the logits."""
         return self.kernel.new_zeros(2, labels, len(self.kernel))
 
     def gradient(
-        self, residual: Float32[Tensor, "label sample"], parameters: Float32[Tensor, "label sample"]
-    ) -> Float32[Tensor, "label sample"]:
+        self, residual: Float[Tensor, "label sample"], parameters: Float[Tensor, "label sample"]
+    ) -> Float[Tensor, "label sample"]:
         """What X^T turns into the gradient by W, and whose sum is that by the bias."""
         return torch.add(residual, parameters, alpha=self.strength)
 
-    def squares(self, gradient: Float32[Tensor, "label sample"]) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+    def squares(self, gradient: Float[Tensor, "label sample"]) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
         """By a product with the kernel."""
         halves = 2 * (gradient @ self.kernel) - gradient * self.kernel.diagonal()
         return gradient.sum(dim=1).square().sum(), (gradient * halves).sum()
 
-    def settled(self, vector: Float32[Tensor, "2 label sample"]) -> Float32[Tensor, "2 label sample"]:
-        """The logits that A gives, by a product with the kernel, and the bias."""
-        centred = vector[0] - vector[0].mean(dim=1, keepdim=True)
-        logits = centred @ self.kernel + centred @ self.kernel.T - centred * self.kernel.diagonal()
-        return torch.stack([centred, logits + (vector[1] - logits).mean(dim=1, keepdim=True)])
-
-    def precondition(self, gradient: Float32[Tensor, "label sample"]) -> Float32[Tensor, "2 label sample"]:
+    def precondition(self, gradient: Float[Tensor, "label sample"]) -> Float[Tensor, "2 label sample"]:
         """By substitution; the logits follow."""
         total = gradient.sum(dim=1, keepdim=True)
         centred = gradient - total / len(self.kernel)
@@ -186,29 +176,29 @@ class Dual(Space):
         logits = (centred - self.shift * solved) * (len(self.kernel) / self.curvature)
         return torch.stack([solved, logits + total / self.curvature])
 
-    def logits(self, vector: Float32[Tensor, "2 label sample"]) -> Float32[Tensor, "label sample"]:
+    def logits(self, vector: Float[Tensor, "2 label sample"]) -> Float[Tensor, "label sample"]:
         """At hand."""
         return vector[1]
 
     def inner(
-        self, one: Float32[Tensor, "2 label sample"], other: Float32[Tensor, "2 label sample"]
+        self, one: Float[Tensor, "2 label sample"], other: Float[Tensor, "2 label sample"]
     ) -> Float[Tensor, ""]:
         """One's A with the other's logits, whose bias does not count, for A has mean 0."""
         return (one[0] * other[1]).sum()
 
-    def penalised(self, parameters: Float32[Tensor, "*pair label sample"]) -> Float32[Tensor, "*pair label sample"]:
+    def penalised(self, parameters: Float[Tensor, "*pair label sample"]) -> Float[Tensor, "*pair label sample"]:
         """A itself: X^T turns it into W."""
         return parameters
 
     def coefficients(
-        self, vector: Float32[Tensor, "2 label sample"]
-    ) -> tuple[Float32[Tensor, "label column"], Float32[Tensor, "label"]]:
+        self, vector: Float[Tensor, "2 label sample"]
+    ) -> tuple[Float[Tensor, "label column"], Float[Tensor, "label"]]:
         """A product, and the mean logits."""
         return vector[0] @ self.features.T, vector[1].mean(dim=1)
 
 
 def nested_spaces(
-    features: Float32[Tensor, "column sample"], widths: Sequence[int], strengths: Sequence[float], curvature: float
+    features: Float[Tensor, "column sample"], widths: Sequence[int], strengths: Sequence[float], curvature: float
 ) -> Iterator[Space]:
     """A space for each prefix of the features, from the shortest to the longest.
 
@@ -241,7 +231,7 @@ def _shift(width: int, strength: float, curvature: float) -> float:
     return max(strength, FLOOR * curvature * width)
 
 
-def _lower_gram(rows: Float32[Tensor, "row entry"]) -> Float32[Tensor, "row row"]:
+def _lower_gram(rows: Float[Tensor, "row entry"]) -> Float[Tensor, "row row"]:
     """Lower triangle of the rows' products with each other, zeros above."""
     gram = rows.new_empty(len(rows), len(rows))
     for start in range(0, len(rows), BLOCK):
@@ -250,7 +240,7 @@ def _lower_gram(rows: Float32[Tensor, "row entry"]) -> Float32[Tensor, "row row"
     return gram.tril_()
 
 
-def _solve(factor: Float32[Tensor, "entry entry"], rows: Float32[Tensor, "row entry"]) -> Float32[Tensor, "row entry"]:
+def _solve(factor: Float[Tensor, "entry entry"], rows: Float[Tensor, "row entry"]) -> Float[Tensor, "row entry"]:
     """Rows times the inverse of L L^T, from the right, where BLAS is twice as fast as from the left."""
     half = torch.linalg.solve_triangular(factor.T, rows, upper=True, left=False)
     return torch.linalg.solve_triangular(factor, half, upper=False, left=False)

@@ -88,6 +88,18 @@ def test_the_gradient_at_the_solution_is_small(splits, width):
         assert bias.grad.abs().max() < 1e-3
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_features_of_small_rank_are_solved_as_well(generator, seed):
+    """Many wide features that only three numbers tell apart: most of the dual's gradient changes nothing."""
+    generator.manual_seed(seed)
+    features = torch.randn(3072, 3, generator=generator) @ torch.randn(3, 42, generator=generator)
+    features = standardise([features.T.contiguous()])[0]
+    labels = torch.randint(2, (42,), generator=generator)
+    [[[probe]]] = fit_probes(features, [linear._targets("random", labels)], [3072], [[0.01]])
+    best = objective(oracle(features, labels, 0.01), features, labels)[0].item()
+    assert -1e-6 < objective(probe, features, labels)[0].item() / best - 1 < TOLERANCE
+
+
 @pytest.mark.parametrize("strength", [1.0, 0.01])
 def test_nested_budgets_are_separate_fits(splits, strength):
     features = standardise([splits[0].features])[0]
