@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 from prior_lab.errors import InputError
 
 if TYPE_CHECKING:
-    from prior_lab import figures, levels, paper, quality, results, search
+    from prior_lab import codec, figures, levels, paper, quality, results, search
+    from prior_lab.codec import Codec, compress, decompress
     from prior_lab.data import ImageDataset, list_datasets, load_dataset
     from prior_lab.effective_information import information
     from prior_lab.models import Autoencoder, AutoencoderConfig, ContrastiveConfig, ContrastiveModel
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
         explore_probes,
         explore_search,
     )
-    from prior_lab.zoo import list_models, list_searches, list_studies, load_model, load_study
+    from prior_lab.zoo import list_codecs, list_models, list_searches, list_studies, load_model, load_study
 
 __version__ = "0.1.0"
 
@@ -47,6 +48,7 @@ __all__ = [
     "AutoencoderConfig",
     "BudgetExplorer",
     "Code",
+    "Codec",
     "ContrastiveConfig",
     "ContrastiveExperiment",
     "ContrastiveModel",
@@ -57,6 +59,9 @@ __all__ = [
     "ProbeExplorer",
     "ReconstructionExperiment",
     "SearchExplorer",
+    "codec",
+    "compress",
+    "decompress",
     "explore",
     "explore_information",
     "explore_probes",
@@ -64,6 +69,7 @@ __all__ = [
     "figures",
     "information",
     "levels",
+    "list_codecs",
     "list_datasets",
     "list_models",
     "list_searches",
@@ -86,6 +92,7 @@ _HOMES = {
     "AutoencoderConfig": "models",
     "BudgetExplorer": "widgets",
     "Code": "orderings",
+    "Codec": "codec",
     "ContrastiveConfig": "models",
     "ContrastiveExperiment": "tasks",
     "ContrastiveModel": "models",
@@ -95,11 +102,14 @@ _HOMES = {
     "ProbeExplorer": "widgets",
     "ReconstructionExperiment": "tasks",
     "SearchExplorer": "widgets",
+    "compress": "codec",
+    "decompress": "codec",
     "explore": "widgets",
     "explore_information": "widgets",
     "explore_probes": "widgets",
     "explore_search": "widgets",
     "information": "effective_information",
+    "list_codecs": "zoo",
     "list_datasets": "data",
     "list_models": "zoo",
     "list_searches": "zoo",

@@ -24,9 +24,9 @@ from prior_lab.models import Autoencoder, AutoencoderConfig, ContrastiveConfig, 
 
 BUNDLED = Path(__file__).parent / "bundled"
 FORMATS = {"prior-lab/autoencoder": Autoencoder, "prior-lab/contrastive": ContrastiveModel}
-Kind = Literal["models", "studies", "searches"]
-ENDINGS = {"models": ".safetensors", "studies": ".nc", "searches": ".nc"}
-NOUNS = {"models": "model", "studies": "study", "searches": "search"}
+Kind = Literal["models", "studies", "searches", "codecs"]
+ENDINGS = {"models": ".safetensors", "studies": ".nc", "searches": ".nc", "codecs": ".npz"}
+NOUNS = {"models": "model", "studies": "study", "searches": "search", "codecs": "codec"}
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,18 @@ def list_searches() -> list[str]:
     7
     """
     return sorted(_index()["searches"])
+
+
+def list_codecs() -> list[str]:
+    """Names of the models whose codecs are bundled.
+
+    Examples
+    --------
+    >>> import prior_lab as pl
+    >>> pl.list_codecs()
+    ['emoji/reconstruction/prior-ema-vq', 'household/reconstruction/prior-ema-vq']
+    """
+    return sorted(_index().get("codecs", {}))
 
 
 @entry_point
@@ -255,7 +267,7 @@ def _model_path(name: str | Path) -> Path:
 
 def bundled_file(kind: Kind, name: str) -> Path:
     """The path of a bundled file whose bytes are those that were registered."""
-    entries = _index()[kind]
+    entries = _index().get(kind, {})
     if name not in entries:
         raise InputError(
             f"There is no bundled {NOUNS[kind]} {described(name)}; the nearest are {nearest(name, entries)}, and "

@@ -1,14 +1,18 @@
 """What every ordering does: features in, ordered code out, and back to the states that heads read."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Generator, Tensor, nn
 
+from prior_lab.errors import InputError
 from prior_lab.levels import Levels
 from prior_lab.orderings.code import Code, Draws, TrainingCode
 from prior_lab.processes import own_rows, process_count
-from prior_lab.tokens import Tokens
+from prior_lab.tokens import DiscreteTokens, Tokens
+
+Transmit = Callable[[Tensor, slice], Tensor]
 
 
 class Ordering(nn.Module, ABC):
@@ -35,8 +39,18 @@ class Ordering(nn.Module, ABC):
         """For every state that a head reads, where its tokens lie in the unit square."""
 
     @abstractmethod
-    def encode(self, features: Float[Tensor, "batch token channel"], generator: Generator | None = None) -> Code:
-        """The full code: most likely token values, or a draw from the posterior with a generator."""
+    def encode(
+        self,
+        features: Float[Tensor, "batch token channel"],
+        generator: Generator | None = None,
+        transmit: Transmit | None = None,
+    ) -> Code:
+        """The full code: most likely token values, or a draw from the posterior with a generator.
+
+        Parameters
+        ----------
+        transmit : what becomes of the values of a run of tokens on their way to the receiver, if anything does.
+        """
 
     @abstractmethod
     def states(self, code: Code) -> list[Float[Tensor, "batch _ channel"]]:
@@ -75,6 +89,36 @@ class Ordering(nn.Module, ABC):
     @abstractmethod
     def token_kind(self) -> type[Tokens]:
         """The class of the token bottlenecks."""
+
+    @property
+    @abstractmethod
+    def prefixes(self) -> tuple[int, ...]:
+        """The lengths that a prefix of a code may have."""
+
+    @property
+    @abstractmethod
+    def outcomes(self) -> tuple[int, ...]:
+        """How many states each token can be in.
+
+        Raises
+        ------
+        InputError : if the tokens are real numbers.
+        """
+
+    @abstractmethod
+    def received(self, index: Int64[Tensor, "batch token"]) -> Code:
+        """The code of which a receiver has the indices of the first tokens' states.
+
+        Raises
+        ------
+        InputError : if the tokens are real numbers.
+        """
+
+    @staticmethod
+    def _discrete(tokens: object) -> DiscreteTokens:
+        if not isinstance(tokens, DiscreteTokens):
+            raise InputError("Gaussian tokens are real numbers; they are in no countable state.")
+        return tokens
 
     def _noise(self, batch: int, generator: Generator | None) -> Float[Tensor, "batch token channel"] | None:
         """Noise for all tokens; none without a generator."""

@@ -4,11 +4,12 @@ import math
 from abc import abstractmethod
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Generator, Tensor
+from torch.nn import functional
 
 from prior_lab.levels import Levels
-from prior_lab.orderings.base import Ordering
+from prior_lab.orderings.base import Ordering, Transmit
 from prior_lab.orderings.code import Code, Draws, TrainingCode
 from prior_lab.processes import own_rows, process_count
 from prior_lab.tokens import Tokens
@@ -41,11 +42,35 @@ class Flat(Ordering):
         """The single state: all tokens, level after level."""
         return [torch.cat([self.levels.centres(level) for level in range(self.levels.count)])]
 
-    def encode(self, features: Float[Tensor, "batch token channel"], generator: Generator | None = None) -> Code:
+    def encode(
+        self,
+        features: Float[Tensor, "batch token channel"],
+        generator: Generator | None = None,
+        transmit: Transmit | None = None,
+    ) -> Code:
         """All tokens, none masked."""
         posterior = self.tokens(features)
         values = posterior.values(self._noise(len(features), generator))
-        return Code(values, posterior, tuple(range(1, self.levels.tokens + 1)))
+        if transmit is not None:
+            values = transmit(values, slice(0, self.levels.tokens))
+        return Code(values, posterior, self.prefixes)
+
+    @property
+    def prefixes(self) -> tuple[int, ...]:
+        """Any."""
+        return tuple(range(1, self.levels.tokens + 1))
+
+    @property
+    def outcomes(self) -> tuple[int, ...]:
+        """Of one bottleneck."""
+        return (self._discrete(self.tokens).outcomes,) * self.levels.tokens
+
+    def received(self, index: Int64[Tensor, "batch token"]) -> Code:
+        """The states of all tokens are looked up, and cut off again."""
+        length = index.shape[1]
+        posterior = self._discrete(self.tokens).received(functional.pad(index, (0, self.levels.tokens - length)))
+        posterior = posterior.prefix(length)
+        return Code(posterior.values(), posterior, self.prefixes)
 
     def states(self, code: Code) -> list[Float[Tensor, "batch _ channel"]]:
         """The sequence with everything after the prefix in its masked state."""

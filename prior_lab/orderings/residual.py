@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Generator, Tensor, nn
 
 from prior_lab.layers import Block, GroupedLinear, GroupedNorm, position_code
 from prior_lab.levels import Levels
-from prior_lab.orderings.base import Ordering
+from prior_lab.orderings.base import Ordering, Transmit
 from prior_lab.orderings.code import Code, Draws, TrainingCode
 from prior_lab.tokens import Posterior, Tokens
 
@@ -81,10 +81,36 @@ class Residual(Ordering):
         """One state per level."""
         return [self.levels.centres(level) for level in range(self.levels.count)]
 
-    def encode(self, features: Float[Tensor, "batch token channel"], generator: Generator | None = None) -> Code:
+    def encode(
+        self,
+        features: Float[Tensor, "batch token channel"],
+        generator: Generator | None = None,
+        transmit: Transmit | None = None,
+    ) -> Code:
         """Level by level, each residual taken against the prediction from the levels already encoded."""
-        values, posteriors, _, _ = self._residual_pass(features, self._noise(len(features), generator))
-        return Code(torch.cat(values, dim=1), type(posteriors[0]).join(posteriors), self.levels.budgets)
+        values, posteriors, _, _ = self._residual_pass(features, self._noise(len(features), generator), transmit)
+        return Code(torch.cat(values, dim=1), type(posteriors[0]).join(posteriors), self.prefixes)
+
+    @property
+    def prefixes(self) -> tuple[int, ...]:
+        """Those of whole levels."""
+        return self.levels.budgets
+
+    @property
+    def outcomes(self) -> tuple[int, ...]:
+        """Of each level's bottleneck."""
+        sizes = enumerate(self.levels.sizes)
+        return tuple(self._discrete(self.tokens[level]).outcomes for level, size in sizes for _ in range(size))
+
+    def received(self, index: Int64[Tensor, "batch token"]) -> Code:
+        """Level by level; a prefix has whole levels."""
+        places = [place for place in self.levels.slices if place.stop <= index.shape[1]]
+        parts = [
+            self._discrete(tokens).received(index[:, place])
+            for tokens, place in zip(self.tokens, places, strict=False)
+        ]
+        posterior = type(parts[0]).join(parts)
+        return Code(posterior.values(), posterior, self.prefixes)
 
     def states(self, code: Code) -> list[Float[Tensor, "batch _ channel"]]:
         """The level outputs y^_0, ..., y^_l of the levels within the prefix."""
@@ -128,7 +154,10 @@ class Residual(Ordering):
         return tokens
 
     def _residual_pass(
-        self, features: Float[Tensor, "batch token channel"], noise: Float[Tensor, "batch token channel"] | None
+        self,
+        features: Float[Tensor, "batch token channel"],
+        noise: Float[Tensor, "batch token channel"] | None,
+        transmit: Transmit | None = None,
     ) -> tuple[list[Tensor], list[Posterior], list[Tensor], list[Tensor]]:
         """Eq. 4: values, posterior, prediction and output of every level."""
         values: list[Tensor] = []
@@ -139,7 +168,8 @@ class Residual(Ordering):
             y = features[:, place]
             prediction = self.predict(level - 1, states[-1]) if level else torch.zeros_like(y)
             posterior = self._bottleneck(level)(y - prediction)
-            values.append(posterior.values(None if noise is None else noise[:, place]))
+            sent = posterior.values(None if noise is None else noise[:, place])
+            values.append(sent if transmit is None else transmit(sent, place))
             posteriors.append(posterior)
             predictions.append(prediction)
             states.append(prediction + values[-1])

@@ -7,7 +7,7 @@ these and name it below.
 
 from typing import Literal
 
-from prior_lab.tokens.base import Posterior, Tokens
+from prior_lab.tokens.base import DiscretePosterior, DiscreteTokens, Posterior, Tokens
 from prior_lab.tokens.categorical import CategoricalPosterior, CategoricalTokens
 from prior_lab.tokens.ema_vq import EMAVQTokens
 from prior_lab.tokens.fsq import FSQTokens
@@ -18,6 +18,8 @@ __all__ = [
     "TOKEN_LABELS",
     "CategoricalPosterior",
     "CategoricalTokens",
+    "DiscretePosterior",
+    "DiscreteTokens",
     "EMAVQTokens",
     "FSQTokens",
     "GaussianPosterior",

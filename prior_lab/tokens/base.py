@@ -95,6 +95,27 @@ class Tokens(nn.Module, ABC):
         """The kind's term of the loss (table 1), unweighted: the mean over tokens and images; masked tokens cost 0."""
 
 
+class DiscretePosterior(Posterior):
+    """Of tokens in one of a finite number of states, whose index is all that is sent."""
+
+    @abstractmethod
+    def sent(self) -> Int64[Tensor, "batch token"]:
+        """The index of the likeliest state."""
+
+
+class DiscreteTokens(Tokens):
+    """Tokens in one of a finite number of states."""
+
+    @property
+    @abstractmethod
+    def outcomes(self) -> int:
+        """How many states a token can be in."""
+
+    @abstractmethod
+    def received(self, index: Int64[Tensor, "batch token"]) -> DiscretePosterior:
+        """What a receiver of the states' indices knows."""
+
+
 def per_head(
     linear: GroupedLinear, features: Float[Tensor, "batch token channel"]
 ) -> Float[Tensor, "batch token width"]:

@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from typing import Self
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Generator, Tensor
 from torch.nn import functional
 
 from prior_lab.layers import GroupedLinear
 from prior_lab.processes import process_count, summed
-from prior_lab.tokens.base import Posterior, Tokens, per_head
+from prior_lab.tokens.base import DiscretePosterior, DiscreteTokens, Posterior, per_head
 
 
 @dataclass(frozen=True, eq=False)
-class CategoricalPosterior(Posterior):
+class CategoricalPosterior(DiscretePosterior):
     """Probabilities of every token's categories, and which tokens are masked."""
 
     probabilities: Float[Tensor, "batch token category"]
@@ -52,6 +52,10 @@ class CategoricalPosterior(Posterior):
         q = self.probabilities.float()
         return (torch.xlogy(q, q) - q * _safe_log(q.mean(dim=0))).sum(dim=-1)
 
+    def sent(self) -> Int64[Tensor, "batch token"]:
+        """The likeliest category."""
+        return self.probabilities.argmax(dim=-1)
+
     def bias(self) -> Float[Tensor, "token"]:
         """Second-order term of H(E_x[q]), sum_c Var(q_c) / (2 n E[q_c]): Miller-Madow's (K - 1) / 2n for sure q."""
         q = self.probabilities.float()
@@ -66,7 +70,7 @@ class CategoricalPosterior(Posterior):
         return chosen / min(count, len(self.probabilities))
 
 
-class CategoricalTokens(Tokens):
+class CategoricalTokens(DiscreteTokens):
     """Categorical tokens: a biased linear map of each token's features to the logits of as many categories.
 
     Parameters
@@ -96,6 +100,16 @@ class CategoricalTokens(Tokens):
         """Posterior of every token."""
         probabilities = torch.softmax(self.sharpness * per_head(self.linear, features).float(), dim=-1)
         return CategoricalPosterior(probabilities, torch.zeros_like(probabilities[..., 0], dtype=torch.bool))
+
+    @property
+    def outcomes(self) -> int:
+        """How many states a token can be in."""
+        return self.linear.weight.shape[-1]
+
+    def received(self, index: Int64[Tensor, "batch token"]) -> CategoricalPosterior:
+        """A sure choice of the category."""
+        chosen = functional.one_hot(index, self.outcomes).to(self.linear.weight.dtype)
+        return CategoricalPosterior(chosen, torch.zeros_like(index, dtype=torch.bool))
 
     def regulariser(self, posterior: Posterior) -> Float[Tensor, ""]:
         """E[H(q)] - batch_entropy * H(E[q]), in nats per token, over the images in which a token is not masked.

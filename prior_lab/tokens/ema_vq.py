@@ -18,14 +18,14 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from prior_lab.processes import joined
-from prior_lab.tokens.base import Posterior, Tokens
+from prior_lab.tokens.base import DiscreteTokens, Posterior
 from prior_lab.tokens.indexed import IndexedPosterior
 
 STRIDE = 7919  # a prime, so that dead codes that lie side by side start at vectors that do not, and at different ones
 REVIVED = 2.5  # count of a code that starts anew, in the counts below which it is dead again
 
 
-class EMAVQTokens(Tokens):
+class EMAVQTokens(DiscreteTokens):
     """EMA-VQ tokens; there is no projection, a code is as wide as a feature.
 
     In evaluation mode codebooks are frozen. In training a code that too few vectors choose is dead: it starts anew at a
@@ -71,13 +71,21 @@ class EMAVQTokens(Tokens):
         with torch.no_grad(), torch.autocast(features.device.type, enabled=False):
             vectors = features.detach().float()
             index = self._nearest(vectors)
-            codes = self.codes.flatten(0, 1).index_select(0, self._rows(index).flatten()).view_as(vectors)
-            codes.mul_((index > 0)[..., None])
+            codes = self._looked_up(index)
             if self.training:
                 self._follow(vectors, index)
         states, cost = _Commit.apply(features, codes)
-        outcomes = index.new_full((1, 1), self.codes.shape[1] + 1).expand_as(index)
+        outcomes = index.new_full((1, 1), self.outcomes).expand_as(index)
         return IndexedPosterior(states, index, cost, outcomes)
+
+    @property
+    def outcomes(self) -> int:
+        """How many states a token can be in."""
+        return self.codes.shape[1] + 1
+
+    def received(self, index: Int64[Tensor, "batch token"]) -> IndexedPosterior:
+        """The codes, looked up."""
+        return IndexedPosterior.of(self._looked_up(index), index, self.outcomes)
 
     def regulariser(self, posterior: Posterior) -> Float[Tensor, ""]:
         """Commitment loss, the mean squared distance per channel to the (stopped) code."""
@@ -91,6 +99,11 @@ class EMAVQTokens(Tokens):
         score, code = torch.baddbmm(half_norms[:, None], by_head, self.codes.mT, beta=-1).max(dim=-1)
         state = torch.where(score > 0, code + 1, 0)
         return state.unflatten(1, (len(vectors), -1)).transpose(0, 1).flatten(1, 2)
+
+    def _looked_up(self, index: Int64[Tensor, "batch token"]) -> Float[Tensor, "batch token channel"]:
+        """The chosen codes; zero for the null state."""
+        codes = self.codes.flatten(0, 1).index_select(0, self._rows(index).flatten())
+        return codes.view(*index.shape, -1).mul_((index > 0)[..., None])
 
     def _rows(self, index: Int64[Tensor, "batch token"]) -> Int64[Tensor, "batch token"]:
         """Where the chosen codes lie among all codes of all codebooks; for the null state, any place."""

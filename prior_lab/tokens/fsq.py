@@ -8,15 +8,15 @@ import math
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from prior_lab.layers import GroupedLinear
-from prior_lab.tokens.base import Posterior, Tokens, per_head
+from prior_lab.tokens.base import DiscreteTokens, Posterior, per_head
 from prior_lab.tokens.indexed import IndexedPosterior
 
 
-class FSQTokens(Tokens):
+class FSQTokens(DiscreteTokens):
     """FSQ tokens: a linear map to the numbers that are rounded, and one back to the channels.
 
     Parameters
@@ -32,7 +32,7 @@ class FSQTokens(Tokens):
         super().__init__()
         self.inner = GroupedLinear(heads, channels, len(levels))
         self.outer = GroupedLinear(heads, len(levels), channels)
-        self.outcomes = 1 + math.prod(levels)
+        self._outcomes = 1 + math.prod(levels)
         steps = torch.tensor(levels, dtype=torch.float32)
         self.register_buffer("half_width", (steps - 1) * (1 + 1e-3) / 2, persistent=False)
         self.register_buffer("step", (steps / 2).floor(), persistent=False)
@@ -50,6 +50,19 @@ class FSQTokens(Tokens):
         index = 1 + ((rounded.detach() + step).long() * place).sum(dim=-1)
         outcomes = index.new_full((1, 1), self.outcomes).expand_as(index)
         return IndexedPosterior(states, index, torch.zeros_like(bounded[..., 0]), outcomes)
+
+    @property
+    def outcomes(self) -> int:
+        """How many states a token can be in, the null state among them."""
+        return self._outcomes
+
+    def received(self, index: Int64[Tensor, "batch token"]) -> IndexedPosterior:
+        """The numbers that an index stands for, mapped back to channels; zero for the null state."""
+        half_width, step, place = (self.get_buffer(name) for name in ("half_width", "step", "place"))
+        count = (2 * half_width).round().long() + 1
+        numbers = ((index.clamp_min(1) - 1)[..., None] // place) % count - step
+        states = per_head(self.outer, numbers / step) * (index > 0)[..., None]
+        return IndexedPosterior.of(states, index, self.outcomes)
 
     def regulariser(self, posterior: Posterior) -> Float[Tensor, ""]:
         """Zero."""

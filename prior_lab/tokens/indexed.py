@@ -10,11 +10,11 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from prior_lab.tokens.base import Posterior
+from prior_lab.tokens.base import DiscretePosterior
 
 
 @dataclass(frozen=True, eq=False)
-class IndexedPosterior(Posterior):
+class IndexedPosterior(DiscretePosterior):
     """The chosen state of every token.
 
     Attributes
@@ -29,6 +29,14 @@ class IndexedPosterior(Posterior):
     index: Int64[Tensor, "batch token"]
     cost: Float[Tensor, "batch token"]
     outcomes: Int64[Tensor, "batch token"]
+
+    @classmethod
+    def of(
+        cls, states: Float[Tensor, "batch token channel"], index: Int64[Tensor, "batch token"], outcomes: int
+    ) -> Self:
+        """The posterior that a receiver of the index has; what the choice cost is not sent."""
+        everywhere = index.new_full((1, 1), outcomes).expand_as(index)
+        return cls(states, index, torch.zeros_like(states[..., 0]), everywhere)
 
     def values(self, noise: Float[Tensor, "batch token channel"] | None = None) -> Float[Tensor, "batch token channel"]:
         """The vectors of the chosen states; there is nothing to draw."""
@@ -47,6 +55,10 @@ class IndexedPosterior(Posterior):
         """-log of how often the chosen state is chosen: its mean is b(u) = H(E_x[onehot(index)])."""
         count = self._counts().float() / len(self.index)
         return -count.log().gather(1, self.index.T).T
+
+    def sent(self) -> Int64[Tensor, "batch token"]:
+        """The index."""
+        return self.index
 
     def bias(self) -> Float[Tensor, "token"]:
         """(K - 1) / 2n with K the number of states seen (Miller 1955, Madow)."""
