@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import tyro
 
 from prior_lab.commands.answers import Command
+from prior_lab.commands.bytes import Compress, Decompress
 from prior_lab.commands.data import Data
 from prior_lab.commands.flags import SearchFlags, StudyFlags, TrainFlags
 from prior_lab.commands.lab import Bench, Explore
@@ -44,6 +45,8 @@ def parse(arguments: Sequence[str]) -> Command:
         | Annotated[Quality, tyro.conf.subcommand("quality")]
         | Annotated[Information, tyro.conf.subcommand("information")]
         | Annotated[Probe, tyro.conf.subcommand("probe")]
+        | Annotated[Compress, tyro.conf.subcommand("compress")]
+        | Annotated[Decompress, tyro.conf.subcommand("decompress")]
         | Annotated[Explore, tyro.conf.subcommand("explore")]
         | Annotated[Data, tyro.conf.subcommand("data")]
         | Annotated[Paper, tyro.conf.subcommand("paper")]

@@ -7,7 +7,8 @@ likely those are, `targets` how many levels an image needs.
 
 from prior_lab.codec.codec import Codec, Received
 from prior_lab.codec.files import Decompressed, codec_of, compress, decompress
-from prior_lab.codec.targets import Forecast, Quality, Target
+from prior_lab.codec.measuring import measure_files, policy
+from prior_lab.codec.targets import Forecast, Quality, Target, Worth
 
 __all__ = [
     "Codec",
@@ -16,7 +17,10 @@ __all__ = [
     "Quality",
     "Received",
     "Target",
+    "Worth",
     "codec_of",
     "compress",
     "decompress",
+    "measure_files",
+    "policy",
 ]

@@ -211,6 +211,8 @@ class Codec:
         contents = container.split(bytes(file), self.model.ordering.levels.count)
         if not contents.chunks:
             raise InputError(f"The file holds no whole level: {contents.note or 'it ends with its header'}.")
+        if contents.chunks[0].is_foreseen:
+            raise InputError("The file is damaged: it says that its first level was foreseen, which none is.")
         if self.foresight is None and any(chunk.is_foreseen for chunk in contents.chunks):
             raise InputError("The file was written with foresight; read it with a codec that has it.")
         return contents
@@ -289,13 +291,17 @@ class Codec:
         InputError : if the file is none of these, is damaged, or is of another model.
         """
         arrays = read_arrays(require_file(path, "codec file"))
+        if str(arrays["made_for"]) != model.fingerprint:
+            raise InputError(f"The codec was made for {arrays['made_for']}, and this model is {model.fingerprint}.")
         try:
             tables, symbols = Tables.restored(arrays), restored(arrays)
             made = cls(model, symbols, tables, Foresight.restored(model, tables, arrays))
         except (KeyError, ValueError, RuntimeError, IndexError) as error:
             raise InputError(f"The codec file {Path(path).name!r} is damaged: {error}.") from error
-        if made.identity != arrays["identity"].tobytes() or str(arrays["made_for"]) != model.fingerprint:
-            raise InputError(f"The codec in {Path(path).name!r} was made for another model, or was changed.")
+        if made.identity != arrays["identity"].tobytes():
+            raise InputError(
+                f"The codec file {Path(path).name!r} is damaged: its tables are not those it was named by."
+            )
         return made
 
 

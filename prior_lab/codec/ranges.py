@@ -9,6 +9,8 @@ import constriction
 import numpy as np
 from jaxtyping import Float64, Int32
 
+from prior_lab.errors import InputError
+
 WORD = 32  # bits of a word of the coder; its state has two
 FAMILY = constriction.stream.model.Categorical(perfect=False)  # weights of each symbol are handed over with it
 
@@ -51,7 +53,10 @@ class Decoder:
 
     def take(self, weights: Weights) -> Int32[np.ndarray, "symbol"]:
         """The next symbols, one for each row of weights."""
-        return self._coder.decode(FAMILY, weights)
+        try:
+            return self._coder.decode(FAMILY, weights)
+        except AssertionError as error:
+            raise InputError("The file is damaged, though its checksums are right: it decodes to no tokens.") from error
 
 
 def _interval(written: int, shift: int, lower: int, size: int) -> tuple[int, int]:

@@ -24,11 +24,11 @@ class Tables:
     rows : for each level, the row of each of its symbols.
     """
 
-    counts: tuple[Int64[np.ndarray, "row outcome"], ...]
-    rows: tuple[Int64[np.ndarray, "symbol"], ...]
+    counts: tuple[Int64[np.ndarray, "_ _"], ...]
+    rows: tuple[Int64[np.ndarray, "_"], ...]
 
     @classmethod
-    def fitted(cls, levels: Sequence[tuple[Int64[np.ndarray, "image symbol"], int]], *, by_spread: bool) -> Self:
+    def fitted(cls, levels: Sequence[tuple[Int64[np.ndarray, "image _"], int]], *, by_spread: bool) -> Self:
         """From the symbols of training images.
 
         Parameters

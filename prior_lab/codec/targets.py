@@ -46,8 +46,7 @@ class Quality(Target):
     """At least so much; of L1 and L2, at most."""
 
     def __post_init__(self) -> None:
-        if self.measure not in ("SSIM", "PSNR", *ERRORS):
-            raise InputError(f"Unknown measure {self.measure!r}; choose one of SSIM, PSNR, L1, L2.")
+        _require_measure(self.measure)
         check_fields(self)
         if not np.isfinite(self.value):
             raise InputError(f"A target of {self.measure} {self.value} is no number to reach.")
@@ -75,6 +74,36 @@ class Quality(Target):
         """The fewest tokens at which a quality is reached; all where it is at none."""
         reached = found <= self.value if self.measure in ERRORS else found >= self.value
         return _first(reached, budgets)
+
+
+@dataclass(frozen=True)
+class Worth(Target):
+    """As much as the next tokens are worth: the budget at which the quality, less a price for each token, is greatest.
+
+    A quality that every image shall reach is dear where an image never reaches it; a price gives tokens to the images
+    that gain most by them, which at equal mean size no fixed budget can better.
+    """
+
+    price: float
+    """What a token costs, in units of the measure."""
+    measure: Measure = "SSIM"
+    """SSIM, PSNR [dB], L1 or L2, on images in [0, 1]."""
+
+    def __post_init__(self) -> None:
+        _require_measure(self.measure)
+        check_fields(self)
+        if not self.price >= 0:
+            raise InputError(f"A price of {self.price} for each token; it must not be negative.")
+
+    def budgets(self, model: Autoencoder, code: Code, images: Tensor) -> list[int]:
+        """From the pictures at all budgets."""
+        return self.best(qualities(model, code, images, self.measure), model.budgets)
+
+    def best(self, found: Float[np.ndarray, "budget image"], budgets: tuple[int, ...]) -> list[int]:
+        """The budgets at which most is left when the tokens are paid."""
+        sign = -1 if self.measure in ERRORS else 1
+        left = sign * found - self.price * np.array(budgets)[:, None]
+        return [budgets[at] for at in left.argmax(axis=0)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,6 +165,11 @@ def qualities(model: Autoencoder, code: Code, images: Tensor, measure: Measure) 
         pictures = model.decode_budgets(code.select(some))
         rows.append([quality(images[some], picture).sel(metric=measure).values for picture in pictures])
     return np.concatenate(rows, axis=1)
+
+
+def _require_measure(measure: object) -> None:
+    if measure not in ("SSIM", "PSNR", *ERRORS):
+        raise InputError(f"Unknown measure {measure!r}; choose one of SSIM, PSNR, L1, L2.")
 
 
 def _first(reached: Bool[np.ndarray, "budget image"], budgets: tuple[int, ...]) -> list[int]:

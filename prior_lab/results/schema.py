@@ -230,9 +230,13 @@ def save(tree: xr.DataTree, path: str | Path) -> None:
     """
     validate(tree)
     require_writable(path, ".nc")
-    compressed = {"zlib": True, "shuffle": True}
+    compressed = {"zlib": True, "shuffle": True, "complevel": 9}
     encoding = {
-        node.path: {name: compressed for name, variable in node.data_vars.items() if variable.size >= COMPRESSED}
+        node.path: {
+            name: compressed
+            for name, variable in node.to_dataset(inherit=False).variables.items()
+            if variable.size >= COMPRESSED and variable.dtype.kind != "O"
+        }
         for node in tree.subtree
     }
     with _no_cluster():
