@@ -118,13 +118,13 @@ def measure_codecs(images: UInt8[Tensor, "image 3 height width"]) -> xr.Dataset:
     """
     some = images[torch.linspace(0, len(images) - 1, min(len(images), CODEC_IMAGES)).long()]
     grey = torch.full_like(some[:1], GREY)
-    there = [codec for codec in CODECS if _is_there(codec)]
+    there = [codec for codec in CODECS if is_there(codec)]
     qualities, bits, headers = [], [], []
     for codec in there:
-        files = [_files(codec, some, setting) for setting in codec.settings]
+        files = [files_of(codec, some, setting) for setting in codec.settings]
         bits.append([8 * float(np.mean([len(file) for file in one])) for one in files])
-        headers.append(8 * min(len(_files(codec, grey, setting)[0]) for setting in codec.settings))
-        qualities.append([quality(some, _opened(one)).mean("image") for one in files])
+        headers.append(8 * min(len(files_of(codec, grey, setting)[0]) for setting in codec.settings))
+        qualities.append([quality(some, opened(one)).mean("image") for one in files])
     joined = xr.concat([xr.concat(one, dim="setting", join="exact") for one in qualities], dim="codec", join="exact")
     return xr.Dataset(
         {
@@ -136,7 +136,8 @@ def measure_codecs(images: UInt8[Tensor, "image 3 height width"]) -> xr.Dataset:
     )
 
 
-def _is_there(codec: Codec) -> bool:
+def is_there(codec: Codec) -> bool:
+    """Whether Pillow has it here."""
     if codec.file_format == "JXL":
         try:
             import pillow_jxl  # noqa: F401 (tells Pillow of the format)
@@ -146,7 +147,8 @@ def _is_there(codec: Codec) -> bool:
     return codec.file_format in Image.SAVE
 
 
-def _files(codec: Codec, images: UInt8[Tensor, "image 3 height width"], setting: int) -> list[bytes]:
+def files_of(codec: Codec, images: UInt8[Tensor, "image 3 height width"], setting: int) -> list[bytes]:
+    """A file of each image at a setting of a codec."""
     files = []
     for image in images:
         file = io.BytesIO()
@@ -155,6 +157,7 @@ def _files(codec: Codec, images: UInt8[Tensor, "image 3 height width"], setting:
     return files
 
 
-def _opened(files: Sequence[bytes]) -> UInt8[Tensor, "image 3 height width"]:
+def opened(files: Sequence[bytes]) -> UInt8[Tensor, "image 3 height width"]:
+    """The pictures of files that Pillow reads."""
     pictures = [np.array(Image.open(io.BytesIO(file)).convert("RGB")) for file in files]
     return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)

@@ -3,6 +3,15 @@
 `compress` and `decompress` are the whole use of it; a `Codec` holds the tables of one model. `ranges` makes one stream
 whose prefixes decode, `container` the file around it, `symbols` whole numbers of codes, `tables` and `foresight` how
 likely those are, `targets` how many levels an image needs.
+
+Examples
+--------
+>>> import prior_lab as pl
+>>> model = pl.load_model("household/reconstruction/prior-ema-vq")
+>>> codec = pl.codec.codec_of(model)
+>>> [received] = codec.unpack(codec.pack(model.encode(pl.load_dataset("household", split="test").images[:1])))
+>>> received.code
+Code(1 images, 127 Indexed tokens of 32 channels)
 """
 
 from prior_lab.codec.codec import Codec, Received

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -87,7 +88,7 @@ class Codec:
         if not self.identity:
             digest = hashlib.sha256(self.model.fingerprint.encode())
             for name, array in sorted(self._arrays().items()):
-                digest.update(name.encode() + np.ascontiguousarray(array).tobytes())
+                digest.update(f"{name} {array.shape} {array.dtype.str}".encode() + np.ascontiguousarray(array).tobytes())
             object.__setattr__(self, "identity", digest.digest()[: container.IDENTITY])
 
     @classmethod
@@ -130,7 +131,8 @@ class Codec:
         """The codes of images as a receiver of their files has them."""
         codes = list(self.symbols.codes(self.model, images))
         posterior = type(codes[0].posterior).stack([code.posterior for code in codes])
-        return replace(codes[0], values=torch.cat([code.values for code in codes]), posterior=posterior)
+        values, made_by = torch.cat([code.values for code in codes]), self.model.fingerprint
+        return replace(codes[0], values=values, posterior=posterior, made_by=made_by)
 
     @entry_point
     def pack(self, code: Code, budgets: Sequence[int] | None = None) -> list[bytes]:
@@ -147,9 +149,9 @@ class Codec:
         self.model._require_own(code)
         wanted = [len(code)] * len(code.values) if budgets is None else list(budgets)
         if len(wanted) != len(code.values):
-            raise InputError(f"There are {len(wanted)} budgets for the codes of {len(code.values)} images.")
-        known = self.model.budgets
-        unfit = [budget for budget in wanted if budget not in known or budget > len(code)]
+            raise InputError(f"Each of {len(code.values)} images needs a budget; {len(wanted)} were given.")
+        known = [budget for budget in self.model.budgets if budget <= len(code)]
+        unfit = [budget for budget in wanted if budget not in known]
         if unfit:
             raise InputError(f"A file holds whole levels, {', '.join(map(str, known))} tokens; {unfit[0]} are none.")
         counts = [known.index(budget) + 1 for budget in wanted]
@@ -172,11 +174,11 @@ class Codec:
         ------
         InputError : if one is no such file, is of another codec, or holds no whole level.
         """
-        contents = [self._contents(file) for file in files]
-        numbers = self._decoded(contents)
+        contents = [self._contents(file, f"File {number}: " * (len(files) > 1)) for number, file in enumerate(files)]
+        codes = [self.symbols.code(self.model, numbers[None]) for numbers in self._decoded(contents)]
         return [
-            Received(self.symbols.code(self.model, row[None]), one.ends, one.note, one.is_damaged)
-            for one, row in zip(contents, numbers, strict=True)
+            Received(replace(code, made_by=self.model.fingerprint), one.ends, one.note, one.is_damaged)
+            for one, code in zip(contents, codes, strict=True)
         ]
 
     def ideal_bits(self, code: Code) -> Float[np.ndarray, "image level"]:
@@ -201,7 +203,13 @@ class Codec:
         ]
         return container.join(self.identity, chunks)
 
-    def _contents(self, file: bytes) -> container.Contents:
+    def _contents(self, file: bytes, which: str) -> container.Contents:
+        try:
+            return self._read(file)
+        except InputError as error:
+            raise InputError(f"{which}{error}") from error
+
+    def _read(self, file: bytes) -> container.Contents:
         identity = container.identity_of(file)
         if identity != self.identity:
             raise InputError(
@@ -297,7 +305,8 @@ class Codec:
             tables, symbols = Tables.restored(arrays), restored(arrays)
             made = cls(model, symbols, tables, Foresight.restored(model, tables, arrays))
         except (KeyError, ValueError, RuntimeError, IndexError) as error:
-            raise InputError(f"The codec file {Path(path).name!r} is damaged: {error}.") from error
+            name = Path(path).name
+            raise InputError(f"The codec file {name!r} is damaged: its arrays do not belong together.") from error
         if made.identity != arrays["identity"].tobytes():
             raise InputError(
                 f"The codec file {Path(path).name!r} is damaged: its tables are not those it was named by."
@@ -313,9 +322,9 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     InputError : if it is none.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with zipfile.ZipFile(path), np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"{path.name!r} is damaged, or is no codec file: {error}.") from error
     if str(arrays.get("format")) != FORMAT or not {"identity", "made_for"} <= arrays.keys():
         raise InputError(f"{path.name!r} is no codec file of this version ({FORMAT}).")

@@ -1,10 +1,11 @@
 """The bytes of a file: a header that names the model, then a chunk for each level, each with a checksum.
 
     "PO" | version | identity of the codec, 4 bytes | chunk of level 0 | chunk of level 1 | ...
-    chunk: 2 * length + foreseen, in groups of 7 bits | as many bytes of the stream | CRC-16 of all of the file before
+    chunk: 2 * length + foreseen, in groups of 7 bits | as many bytes of the stream | CRC-16 of all before but checksums
 
-A checksum covers everything before it, so no level is read after one that is damaged. A file that is cut, or that was
-written to hold fewer levels, is a prefix.
+A checksum covers everything before it, so no level is read after one that is damaged, missing, or of another file; were
+the checksums covered too, each would cancel what it has summed up. A file that is cut, or that was written to hold
+fewer levels, is a prefix.
 """
 
 from binascii import crc_hqx
@@ -53,9 +54,11 @@ class Contents:
 def join(identity: bytes, chunks: Sequence[Chunk]) -> bytes:
     """A file."""
     file = MAGIC + bytes([VERSION]) + identity
+    check = crc_hqx(file, 0)
     for chunk in chunks:
-        file += _varint(2 * len(chunk.stream) + chunk.is_foreseen) + chunk.stream
-        file += crc_hqx(file, 0).to_bytes(CHECK, "big")
+        body = _varint(2 * len(chunk.stream) + chunk.is_foreseen) + chunk.stream
+        check = crc_hqx(body, check)
+        file += body + check.to_bytes(CHECK, "big")
     return file
 
 
@@ -88,6 +91,7 @@ def split(file: bytes, most: int) -> Contents:
     chunks: list[Chunk] = []
     ends: list[int] = []
     place, note, is_damaged = HEADER, "", False
+    check = crc_hqx(file[:HEADER], 0)
     while place < len(file) and not note:
         level = len(chunks)
         number, start = _read_varint(file, place)
@@ -96,11 +100,11 @@ def split(file: bytes, most: int) -> Contents:
             note, is_damaged = f"{len(file) - place} bytes follow the last level", True
         elif stop + CHECK > len(file):
             note = f"level {level} is cut off: {len(file) - place} of its bytes are there"
-        elif crc_hqx(file[:stop], 0) != int.from_bytes(file[stop : stop + CHECK], "big"):
+        elif (summed := crc_hqx(file[place:stop], check)) != int.from_bytes(file[stop : stop + CHECK], "big"):
             note, is_damaged = f"level {level} is damaged: its checksum is wrong", True
         else:
             chunks.append(Chunk(bytes(file[start:stop]), bool(number % 2)))
-            place = stop + CHECK
+            place, check = stop + CHECK, summed
             ends.append(place)
     return Contents(tuple(chunks), tuple(ends), note, is_damaged)
 

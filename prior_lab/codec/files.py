@@ -63,7 +63,7 @@ def compress(
     >>> found.levels
     (7, 5)
     >>> found.notes[1]
-    'level 5 is cut off: 16 of its bytes are there'
+    'level 5 is cut off: ... of its bytes are there'
     """
     codec = model if isinstance(model, Codec) else codec_of(model)
     if not len(images):
@@ -86,6 +86,18 @@ def decompress(files: bytes | Sequence[bytes], model: Autoencoder | Codec | None
     Raises
     ------
     InputError : if one is no such file, holds no whole level, or is of another model.
+
+    Examples
+    --------
+    >>> import prior_lab as pl
+    >>> model = pl.load_model("household/reconstruction/prior-ema-vq")
+    >>> [file] = pl.compress(model, pl.load_dataset("household", split="test").images[:1])
+    >>> pl.decompress(file[:40]).images.shape
+    torch.Size([1, 3, 64, 64])
+    >>> pl.decompress(b"something else")
+    Traceback (most recent call last):
+        ...
+    prior_lab.errors.InputError: These 14 bytes are no file of prior_lab, which begins with PO.
     """
     several = [files] if isinstance(files, bytes) else list(files)
     if not several:

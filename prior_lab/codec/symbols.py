@@ -62,12 +62,14 @@ class States(Symbols):
 
     parts: int = 1
 
-    @torch.inference_mode()
     def codes(
         self, model: Autoencoder, images: UInt8[Tensor, "image 3 h w"] | Float[Tensor, "image 3 h w"]
     ) -> Iterator[Code]:
         """As the model gives them."""
-        return (model.encode(part) for part in images.split(BATCH))
+        for part in images.split(BATCH):
+            with torch.inference_mode():
+                code = model.encode(part)
+            yield code
 
     def outcomes(self, model: Autoencoder) -> tuple[int, ...]:
         """Of the ordering's tokens."""
@@ -78,6 +80,7 @@ class States(Symbols):
         assert isinstance(code.posterior, DiscretePosterior)
         return code.posterior.sent()
 
+    @torch.no_grad()
     def code(self, model: Autoencoder, numbers: Int64[Tensor, "image symbol"]) -> Code:
         """The states, looked up."""
         return model.ordering.received(numbers.to(model.device))
@@ -120,14 +123,14 @@ class Rounding(Symbols):
         mean = posterior.mean.double().mean(dim=0)
         return cls(_half(mean), _half((12 * variance).sqrt()))
 
-    @torch.inference_mode()
     def codes(
         self, model: Autoencoder, images: UInt8[Tensor, "image 3 h w"] | Float[Tensor, "image 3 h w"]
     ) -> Iterator[Code]:
         """Level by level: each residual is taken against what the receiver has of the levels before."""
         for part in images.split(BATCH):
-            features = model.encoder(model.prepare(part))
-            yield model.ordering.encode(features, transmit=self._rounded)
+            with torch.inference_mode():
+                code = model.ordering.encode(model.encoder(model.prepare(part)), transmit=self._rounded)
+            yield code
 
     def outcomes(self, model: Autoencoder) -> tuple[int, ...]:
         """As many steps to either side."""

@@ -18,6 +18,7 @@ The curves of a study, and the table that they are drawn from:
 
 from prior_lab.figures.accuracy import accuracy_by_prefix, accuracy_curves
 from prior_lab.figures.curves import quality_curves
+from prior_lab.figures.files import quality_against_bytes
 from prior_lab.figures.information import (
     accuracy_against_information,
     information_per_token,
@@ -57,6 +58,7 @@ __all__ = [
     "house_template",
     "information_per_token",
     "metric_style",
+    "quality_against_bytes",
     "quality_curves",
     "rate_distortion",
     "reconstruction_strip",

@@ -9,6 +9,7 @@ from prior_lab.widgets.information import InformationExplorer, explore_informati
 from prior_lab.widgets.loss_plot import LossPlot
 from prior_lab.widgets.probes import ProbeExplorer, explore_probes
 from prior_lab.widgets.search import SearchExplorer, explore_search
+from prior_lab.widgets.stream import StreamExplorer, explore_stream
 
 __all__ = [
     "BudgetExplorer",
@@ -16,8 +17,10 @@ __all__ = [
     "LossPlot",
     "ProbeExplorer",
     "SearchExplorer",
+    "StreamExplorer",
     "explore",
     "explore_information",
     "explore_probes",
     "explore_search",
+    "explore_stream",
 ]

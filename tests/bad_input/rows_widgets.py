@@ -13,6 +13,8 @@ from prior_lab.widgets import BudgetExplorer, InformationExplorer
 
 IMAGES = torch.arange(3 * 3 * 32 * 32, dtype=torch.int64).remainder(251).to(torch.uint8).reshape(3, 3, 32, 32)
 
+SENT = torch.arange(2 * 3 * 64 * 64).remainder(251).to(torch.uint8).reshape(2, 3, 64, 64)
+
 CLASS = type("Model", (), {"budgets": (), "encode": 1, "decode_budgets": 1})
 
 
@@ -28,6 +30,26 @@ def _informed(ground: Ground) -> InformationExplorer:
 @cache
 def _search() -> pl.SearchExplorer:
     return pl.explore_search(pl.load_search("fashion-contrastive-td-gaussian"))
+
+
+@cache
+def _sent() -> pl.Codec:
+    model = pl.load_model("household/reconstruction/prior-ema-vq")
+    return pl.codec.codec_of(model)
+
+
+@cache
+def _streamed() -> pl.StreamExplorer:
+    return pl.explore_stream(_sent(), SENT)
+
+
+def _set_stream(name: str, value: object) -> None:
+    """What is refused leaves the explorer as it was."""
+    before = _streamed().summary()
+    try:
+        setattr(_streamed(), name, value)
+    finally:
+        assert _streamed().summary() == before
 
 
 @cache
@@ -238,6 +260,31 @@ CASES = [
         "explore_probes(images of others)",
         lambda ground: pl.explore_probes(_codes(), ground.data),
         "these images do not have",
+    ),
+    # streams of bytes
+    *(
+        Case(f"explore_stream({name})", lambda ground, o=options: pl.explore_stream(_sent(), **o), says)
+        for name, options, says in (
+            ("no images", {}, "A model alone has no images; give them too"),
+            ("no image on a page", {"images": IMAGES, "count": 0}, "count is 0; show at least one image."),
+            ("images of another size", {"images": IMAGES}, "This model reads images as a tensor"),
+            ("another arm", {"images": SENT, "shown": ["MBOP-TD"]}, "MBOP-TD is not a"),
+            ("a cut before the file", {"images": SENT, "cut": -1}, "cut"),
+            ("half a byte", {"images": SENT, "cut": 1.5}, "a whole number was expected"),
+            ("a target above 1", {"images": SENT, "target": 2.0}, "target"),
+        )
+    ),
+    Case("explore_stream(None)", lambda ground: pl.explore_stream(None, SENT), "NoneType"),
+    *(
+        Case(f"explorer of a stream, {name} = {value!r}", lambda ground, n=name, v=value: _set_stream(n, v), says)
+        for name, value, says in (
+            ("cut", 10**6, "cut"),
+            ("rate", 7, "rate"),
+            ("adaptive", "yes", "adaptive"),
+            ("target", float("nan"), "target"),
+            ("chosen", 99, "chosen"),
+            ("shown", [], "shown"),
+        )
     ),
     # searches
     *(

@@ -108,3 +108,19 @@ class BudgetSlider {
     this.readout.replaceChildren(...(instead ? [instead] : [make("b", {}, `${budget}`), ` of ${plural(budgets.at(-1), "token")}`]));
   }
 }
+
+// Which images: by label, and page by page.
+function pager(choices, ask) {
+  const select = imageChooser(choices, (label) => ask({ action: "choose", label }));
+  const position = make("span", { class: "pl-position", "aria-live": "polite" });
+  const node = make("div", { class: "pl-chooser" }, select.node,
+    make("span", { class: "pl-pager" },
+      iconButton("previous", "previous images", () => ask({ action: "previous" })), position,
+      iconButton("next", "next images", () => ask({ action: "next" })),
+      iconButton("shuffle", "shuffle the images", () => ask({ action: "shuffle" }))));
+  const show = ({ choice, position: words }) => {
+    select.show(choice);
+    position.textContent = words;
+  };
+  return { node, show };
+}
