@@ -89,8 +89,8 @@ def list_codecs() -> list[str]:
     Examples
     --------
     >>> import prior_lab as pl
-    >>> pl.list_codecs()
-    ['emoji/reconstruction/prior-ema-vq', 'household/reconstruction/prior-ema-vq']
+    >>> [name for name in pl.list_codecs() if name.startswith("emoji")]
+    ['emoji/reconstruction/prior-ema-vq', 'emoji/reconstruction/td-ema-vq']
     """
     return sorted(_index().get("codecs", {}))
 

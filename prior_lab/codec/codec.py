@@ -88,7 +88,8 @@ class Codec:
         if not self.identity:
             digest = hashlib.sha256(self.model.fingerprint.encode())
             for name, array in sorted(self._arrays().items()):
-                digest.update(f"{name} {array.shape} {array.dtype.str}".encode() + np.ascontiguousarray(array).tobytes())
+                digest.update(f"{name} {array.shape} {array.dtype.str}".encode())
+                digest.update(np.ascontiguousarray(array).tobytes())
             object.__setattr__(self, "identity", digest.digest()[: container.IDENTITY])
 
     @classmethod
