@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from prior_lab import figures, levels, paper, quality, results, search
     from prior_lab.data import ImageDataset, list_datasets, load_dataset
     from prior_lab.effective_information import information
+    from prior_lab.embedding import Funnel, OrderedEmbedder, features
     from prior_lab.models import Autoencoder, AutoencoderConfig, ContrastiveConfig, ContrastiveModel
     from prior_lab.orderings import Code
     from prior_lab.search import load_search
@@ -50,10 +51,12 @@ __all__ = [
     "ContrastiveConfig",
     "ContrastiveExperiment",
     "ContrastiveModel",
+    "Funnel",
     "ImageDataset",
     "InformationExplorer",
     "InputError",
     "LossPlot",
+    "OrderedEmbedder",
     "ProbeExplorer",
     "ReconstructionExperiment",
     "SearchExplorer",
@@ -61,6 +64,7 @@ __all__ = [
     "explore_information",
     "explore_probes",
     "explore_search",
+    "features",
     "figures",
     "information",
     "levels",
@@ -89,9 +93,11 @@ _HOMES = {
     "ContrastiveConfig": "models",
     "ContrastiveExperiment": "tasks",
     "ContrastiveModel": "models",
+    "Funnel": "embedding",
     "ImageDataset": "data",
     "InformationExplorer": "widgets",
     "LossPlot": "widgets",
+    "OrderedEmbedder": "embedding",
     "ProbeExplorer": "widgets",
     "ReconstructionExperiment": "tasks",
     "SearchExplorer": "widgets",
@@ -99,6 +105,7 @@ _HOMES = {
     "explore_information": "widgets",
     "explore_probes": "widgets",
     "explore_search": "widgets",
+    "features": "embedding",
     "information": "effective_information",
     "list_datasets": "data",
     "list_models": "zoo",

@@ -6,5 +6,20 @@
 
 from prior_lab.embedding.bottleneck import BottleneckConfig, OrderedBottleneck
 from prior_lab.embedding.embedder import OrderedEmbedder
+from prior_lab.embedding.encoders import features
+from prior_lab.embedding.funnel import Found, Funnel, Stage, StageReport
+from prior_lab.embedding.store import CodeStore, open_codes, write_codes
 
-__all__ = ["BottleneckConfig", "OrderedBottleneck", "OrderedEmbedder"]
+__all__ = [
+    "BottleneckConfig",
+    "CodeStore",
+    "Found",
+    "Funnel",
+    "OrderedBottleneck",
+    "OrderedEmbedder",
+    "Stage",
+    "StageReport",
+    "features",
+    "open_codes",
+    "write_codes",
+]

@@ -33,9 +33,7 @@ def as_features(given: Any, noun: str = "X") -> Float32[Tensor, "item *place fea
             "with array.reshape(-1, 1) if it has a single feature or with array.reshape(1, -1) if it is a single item."
         )
     if array.ndim not in (2, 3):
-        raise InputError(
-            f"{noun} has the shape {array.shape}; features are [item, feature] or [item, place, feature]."
-        )
+        raise InputError(f"{noun} has the shape {array.shape}; features are [item, feature] or [item, place, feature].")
     if 0 in array.shape[1:]:
         raise InputError(f"0 feature(s) (shape={array.shape}) while a minimum of 1 is required in {noun}.")
     if not len(array):
@@ -106,9 +104,10 @@ def _from_pairs(count: int, pairs: Any) -> Groups:
     except (TypeError, ValueError) as error:
         raise InputError(f"pairs are no array of whole numbers ({str(error)[:120]}).") from error
     if table.ndim != 2 or table.shape[1] != 2 or table.dtype == torch.bool or table.is_floating_point():
-        raise InputError(f"pairs are {table.dtype} of shape {tuple(table.shape)}; whole numbers [pair, 2] were expected.")
+        what = f"{table.dtype} of shape {tuple(table.shape)}"
+        raise InputError(f"pairs are {what}; whole numbers [pair, 2] were expected.")
     if len(table) < FEWEST:
-        raise InputError(f"There is {len(table)} pair; at least {FEWEST} were expected, for others are what it differs from.")
+        raise InputError(f"pairs has {len(table)} rows; at least {FEWEST} are needed, for one learns from the others.")
     table = table.to(torch.int64)
     if int(table.min()) < 0 or int(table.max()) >= count:
         outside = int(table.min()) if int(table.min()) < 0 else int(table.max())

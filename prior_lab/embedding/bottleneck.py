@@ -1,12 +1,12 @@
-"""The ordered bottleneck behind features: principal axes, one linear map to tokens, an ordering, a linear head for each state.
+"""The ordered bottleneck behind features: principal axes, a linear map to tokens, an ordering, a linear head a state.
 
     features -> centred, cut to their principal axes, of length one -> N tokens -> ordering -> Code
     a state that a head reads -> what search compares, or what the features were
 
-It starts where linear algebra gets: the tokens hold principal axes in order of worth (of pairs: the directions in which
-pairs agree most for their spread, Fisher's), codebooks are warmed up, and heads are the least squares solution for every
-prefix. Training goes on from there; from a random start it took thirty times as long to get as far (see
-`docs/guide/own-features.md`).
+It starts where linear algebra gets: the tokens hold principal axes in order of worth (of pairs: Fisher's directions, in
+which pairs agree most for how much they differ), codebooks are warmed up, and heads are the least squares solution for
+every prefix. Training goes on from there. On the validation split of `emoji` 16 tokens found a concept at another artist
+in 45 % of the cases (reconstruct) and 56 % (pairs); as long a training from random weights got to 31 % and 35 %.
 """
 
 from dataclasses import dataclass
@@ -27,6 +27,7 @@ from prior_lab.tokens import TokenName
 
 WARM, WARM_BATCH = 60, 512  # steps that start codebooks, and their size
 ROWS = 3  # least squares reads so many rows for each unknown, at most
+SUMMED = 1024  # items from which the maps of residual orderings are found
 RIDGE = 1e-2  # of the mean variance
 AGREEMENT = 0.3  # how much the spread within pairs is drawn to its mean
 
@@ -93,6 +94,7 @@ class OrderedBottleneck(nn.Module):
     axes: Tensor
     sum_map: Tensor
     sum_bias: Tensor
+    largest: Tensor
 
     def __init__(self, config: BottleneckConfig) -> None:
         super().__init__()
@@ -113,6 +115,7 @@ class OrderedBottleneck(nn.Module):
         self.register_buffer("axes", torch.eye(config.features, config.axes))
         self.register_buffer("sum_map", torch.zeros(columns, config.out))
         self.register_buffer("sum_bias", torch.zeros(config.out))
+        self.register_buffer("largest", torch.ones(()))
         self.to_tokens = GroupedLinear(1, config.axes, columns)
         states = (len(centres) * config.channels for centres in self.ordering.state_centres)
         self.heads = nn.ModuleList(GroupedLinear(1, width, config.out) for width in states)
@@ -236,6 +239,7 @@ class OrderedBottleneck(nn.Module):
         states = self.ordering.budget_states(self.ordering.encode(self._tokens(cut[some])))
         for head, state in zip(self.heads, states, strict=True):
             repeated = wanted[some].repeat(len(state) // len(some), 1)
+            assert isinstance(head, GroupedLinear)
             head.weight[0], head.bias[0, 0] = _least_squares(state.flatten(1), repeated)
 
     @torch.no_grad()
@@ -245,15 +249,16 @@ class OrderedBottleneck(nn.Module):
         For flat orderings these are the head itself; for residual ones each level adds what a linear map of its tokens
         tells of what the levels before left open, which is less than their predictors make of it.
         """
-        code = self.encode(features)
+        some = torch.linspace(0, len(features) - 1, min(len(features), SUMMED)).long()
+        code = self.encode(features[some])
+        self.largest.copy_(1.25 * code.values.abs().max().clamp_min(1e-6))
         if len(self.heads) == 1:
-            empty = code.posterior.prefix(1).select(torch.zeros(1, dtype=torch.int64))
+            empty = code.posterior.prefix(1)
             blank = empty.masked(torch.ones(1, 1, dtype=torch.bool)).values()[0, 0]
-            weight, bias = self.heads[0].weight[0], self.heads[0].bias[0, 0]
-            if blank.any():
-                raise InputError(f"Tokens of the kind {self.config.tokens} have no sum; choose another for an index.")
-            self.sum_map.copy_(weight)
-            self.sum_bias.copy_(bias)
+            head = self.heads[0]
+            assert isinstance(head, GroupedLinear)
+            self.sum_map.copy_(head.weight[0])
+            self.sum_bias.copy_(head.bias[0, 0] + blank.repeat(self.ordering.levels.tokens) @ self.sum_map)
             return
         wanted = self.read(code)
         self.sum_bias.copy_(wanted.mean(dim=0))

@@ -20,7 +20,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from prior_lab.checks import Count, described, entry_point, parse_json
+from prior_lab.checks import described, entry_point, parse_json
 from prior_lab.embedding.arrays import FEWEST, as_features, as_groups
 from prior_lab.embedding.bottleneck import BottleneckConfig, OrderedBottleneck
 from prior_lab.embedding.fitting import Objective, Plan, fit_bottleneck
@@ -32,7 +32,7 @@ from prior_lab.tokens import TokenName
 from prior_lab.training.hardware import DeviceName
 
 FORMAT = "prior-lab/embedder/1"
-BATCH = 4096  # items that are encoded at once
+BATCH = 1024  # items that are encoded at once
 # Chosen on the validation split of `emoji`; a codebook that follows by moving averages wants small steps, and the
 # predictors of PRIOR have to be learnt from nothing.
 RATES: dict[TokenName, float] = {"gaussian": 1e-3, "categorical": 1e-3, "ema-vq": 1e-4, "fsq": 1e-3}
@@ -118,7 +118,7 @@ class OrderedEmbedder:
 
     @classmethod
     def _names(cls) -> list[str]:
-        return [name for name in inspect.signature(cls).parameters]
+        return list(inspect.signature(cls).parameters)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The parameters by name.
@@ -159,7 +159,7 @@ class OrderedEmbedder:
             input_tags=InputTags(three_d_array=True),
         )
 
-    def fit(self, X: Any, y: Any = None, pairs: Any = None) -> Self:  # noqa: N803
+    def fit(self, X: Any, y: Any = None, pairs: Any = None) -> Self:
         """Learn a bottleneck.
 
         Parameters
@@ -176,7 +176,7 @@ class OrderedEmbedder:
             raise InputError("The objective pairs requires y to be passed, but the target y is None; or pass pairs.")
         features = as_features(X)
         if len(features) < FEWEST:
-            raise InputError(f"{len(features)} sample(s): one item is too few to learn from; at least {FEWEST} are needed.")
+            raise InputError(f"1 sample: one item is too few to learn from; at least {FEWEST} are needed.")
         places = features.shape[1] if features.ndim == 3 else None
         flat, place_axes = _cut_places(features) if places else (features, None)
         config, plan = self._config(flat.shape[1], len(flat)), self._plan()
@@ -187,11 +187,11 @@ class OrderedEmbedder:
         self.made_by_ = self._fingerprint()
         return self
 
-    def fit_transform(self, X: Any, y: Any = None, pairs: Any = None) -> Float32[np.ndarray, "item out"]:  # noqa: N803
+    def fit_transform(self, X: Any, y: Any = None, pairs: Any = None) -> Float32[np.ndarray, "item out"]:
         """`fit`, then `transform` of the same features."""
         return self.fit(X, y, pairs).transform(X)
 
-    def transform(self, X: Any) -> Float32[np.ndarray, "item out"]:  # noqa: N803
+    def transform(self, X: Any) -> Float32[np.ndarray, "item out"]:
         """What search compares, by cosine, as the whole code tells it.
 
         Raises
@@ -201,7 +201,7 @@ class OrderedEmbedder:
         parts = [self.bottleneck_.read(self.bottleneck_.encode(part)) for part in self._parts(X)]
         return torch.cat(parts).numpy()
 
-    def encode(self, X: Any) -> Code:  # noqa: N803
+    def encode(self, X: Any) -> Code:
         """The codes of items, of which `code[:k]` is what a budget of k tokens sends.
 
         Raises
@@ -311,7 +311,7 @@ class OrderedEmbedder:
             raise InputError(f"{code!r} does not fit this embedder, whose tokens have {config.channels} channels.")
 
     @torch.inference_mode()
-    def _parts(self, X: Any) -> Iterator[Float32[Tensor, "item feature"]]:  # noqa: N803
+    def _parts(self, X: Any) -> Iterator[Float32[Tensor, "item feature"]]:
         """Features as the bottleneck reads them, in parts."""
         self._require_fitted()
         features = as_features(X)

@@ -6,6 +6,7 @@ done in a minute, and hands back what it learnt.
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import torch
@@ -100,7 +101,7 @@ def fit_bottleneck(
     units = len(groups.count) if groups is not None else len(features)
     if units < fabric.world_size:
         raise InputError(f"{units} items cannot be shared by {fabric.world_size} processes.")
-    learnt = load(fabric.launch(_learn, config, plan, features, groups))
+    learnt = load(fabric.launch(partial(_learn, config=config, plan=plan, features=features, groups=groups)))
     bottleneck = OrderedBottleneck(config)
     bottleneck.load_state_dict(learnt)
     return bottleneck.eval().requires_grad_(False)

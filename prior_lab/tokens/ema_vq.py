@@ -79,6 +79,10 @@ class EMAVQTokens(Tokens):
         outcomes = index.new_full((1, 1), self.codes.shape[1] + 1).expand_as(index)
         return IndexedPosterior(states, index, cost, outcomes)
 
+    def vectors(self) -> Float[Tensor, "head state channel"]:
+        """The null state and the codes."""
+        return torch.cat([torch.zeros_like(self.codes[:, :1]), self.codes], dim=1)
+
     def regulariser(self, posterior: Posterior) -> Float[Tensor, ""]:
         """Commitment loss, the mean squared distance per channel to the (stopped) code."""
         assert isinstance(posterior, IndexedPosterior)

@@ -51,6 +51,15 @@ class FSQTokens(Tokens):
         outcomes = index.new_full((1, 1), self.outcomes).expand_as(index)
         return IndexedPosterior(states, index, torch.zeros_like(bounded[..., 0]), outcomes)
 
+    def vectors(self) -> Float[Tensor, "head state channel"]:
+        """The null state, and what every combination of rounded numbers is mapped to."""
+        step, place = self.get_buffer("step"), self.get_buffer("place")
+        widths = (2 * self.get_buffer("half_width") / (1 + 1e-3) + 1).round().long()
+        numbers = torch.arange(self.outcomes - 1, device=step.device)[:, None] // place % widths
+        rounded = (numbers - step) / step
+        states = self.outer(rounded.expand(len(self.outer.weight), -1, -1))
+        return torch.cat([torch.zeros_like(states[:, :1]), states], dim=1)
+
     def regulariser(self, posterior: Posterior) -> Float[Tensor, ""]:
         """Zero."""
         assert isinstance(posterior, IndexedPosterior)
