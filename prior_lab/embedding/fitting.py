@@ -5,19 +5,23 @@ done in a minute, and hands back what it learnt.
 """
 
 import math
+import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import torch
 from jaxtyping import Float, Int64
-from safetensors.torch import load, save
+from safetensors.torch import load_file
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from prior_lab.checks import Count, NotNegative, Positive, Seed, Within, check_fields
-from prior_lab.embedding.bottleneck import BottleneckConfig, OrderedBottleneck
+from prior_lab.embedding.bottleneck import BottleneckConfig, OrderedBottleneck, untrained
 from prior_lab.errors import InputError
+from prior_lab.files import replacing, write_tensors
 from prior_lab.objectives import nt_xent, total_loss
 from prior_lab.processes import joined, own_rows, process_count, process_rank
 from prior_lab.training.hardware import DeviceName, make_fabric
@@ -101,10 +105,27 @@ def fit_bottleneck(
     units = len(groups.count) if groups is not None else len(features)
     if units < fabric.world_size:
         raise InputError(f"{units} items cannot be shared by {fabric.world_size} processes.")
-    learnt = load(fabric.launch(partial(_learn, config=config, plan=plan, features=features, groups=groups)))
-    bottleneck = OrderedBottleneck(config)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "learnt.safetensors"
+        given = {"config": config, "plan": plan, "features": features, "groups": groups}
+        refused = fabric.launch(partial(_outcome, path=path, learn=partial(_learn, **given)))
+        if refused is not None:
+            raise refused
+        learnt = load_file(path)
+    bottleneck = untrained(config)
     bottleneck.load_state_dict(learnt)
     return bottleneck.eval().requires_grad_(False)
+
+
+def _outcome(fabric: "Fabric", path: Path, learn: Callable[["Fabric"], OrderedBottleneck]) -> InputError | None:
+    """Write what was learnt, for a process that was started for it can hand back little; or the sentence against it."""
+    try:
+        bottleneck = learn(fabric)
+    except InputError as error:
+        return error
+    with replacing(path) as temporary:  # of several processes each writes the same
+        write_tensors(temporary, {name: value.contiguous() for name, value in bottleneck.state_dict().items()}, {})
+    return None
 
 
 def _learn(
@@ -113,18 +134,16 @@ def _learn(
     plan: Plan,
     features: Float[Tensor, "item feature"],
     groups: Groups | None,
-) -> bytes:
-    """The weights, as bytes, for a process that was started for it can hand back no more."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(plan.seed)
-        bottleneck = OrderedBottleneck(config)
+) -> OrderedBottleneck:
+    """From features to a trained bottleneck."""
+    bottleneck = untrained(config, plan.seed)
     members = (groups.items, groups.numbers) if groups is not None else (None, None)
     bottleneck.start(features, bottleneck.directions(features, *members))
     if plan.steps:
         _train(fabric, bottleneck, plan, features, groups)
     bottleneck.cpu().eval()
     bottleneck.sum_up(features)
-    return save({name: value.detach().contiguous() for name, value in bottleneck.state_dict().items()})
+    return bottleneck.requires_grad_(False)
 
 
 def _train(

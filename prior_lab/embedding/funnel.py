@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import numpy as np
 import torch
@@ -98,6 +98,25 @@ class Found:
         ]
         share = self.nbytes / self.full_nbytes
         return "\n".join([*lines, f"{share:.1%} of the bytes of a full scan, {1e3 * self.seconds:.2f} ms a query"])
+
+
+@dataclass(frozen=True, eq=False)
+class _Left:
+    """Items that are left for a query: their products with it so far, and their scores."""
+
+    rows: Int64[Tensor, "item"]
+    products: Float32[Tensor, "item"]
+    scores: Float32[Tensor, "item"]
+
+    @classmethod
+    def joined(cls, parts: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> Self:
+        """From rows, products and scores of consecutive blocks."""
+        return cls(*(torch.from_numpy(np.concatenate(part)) for part in zip(*parts, strict=True)))
+
+    def best(self, keep: int) -> Self:
+        """Those with the best scores, best first."""
+        chosen = self.scores.topk(min(keep, len(self.scores))).indices
+        return type(self)(self.rows[chosen], self.products[chosen], self.scores[chosen])
 
 
 class Funnel:
@@ -245,7 +264,7 @@ class Funnel:
         best = [one.best(k) for one in left]
         return torch.stack([one.rows for one in best]), torch.stack([one.scores for one in best]), report
 
-    def _again(self, left: "_Left", before: int, level: int, terms: Sequence[Float32[Tensor, "entry"]]) -> "_Left":
+    def _again(self, left: _Left, before: int, level: int, terms: Sequence[Float32[Tensor, "_"]]) -> _Left:
         """The items that are left, with the scores of a longer prefix."""
         rows = left.rows.numpy()
         products = left.products
@@ -253,7 +272,7 @@ class Funnel:
             products = products + self.codes.levels[before + 1 + number].products_of(rows, term)
         return _Left(left.rows, products, products / length_of(self.codes.levels[level].norms[rows]))
 
-    def _scan(self, level: int, terms: Sequence[Tensor], base: Float32[Tensor, "query"], keep: int) -> list["_Left"]:
+    def _scan(self, level: int, terms: Sequence[Tensor], base: Float32[Tensor, "query"], keep: int) -> list[_Left]:
         """The best items of every query by a prefix; perhaps some more, for a sample tells how high the best are."""
         count = len(self.codes)
         step = max(1, count // SAMPLE)
@@ -277,7 +296,7 @@ class Funnel:
             return self._scan_all(level, prefix)
         return left if keep > len(sample) // 16 else [one.best(keep) for one in left]
 
-    def _scan_all(self, level: int, prefix: Prefix) -> list["_Left"]:
+    def _scan_all(self, level: int, prefix: Prefix) -> list[_Left]:
         """Every item for every query."""
         blocks = [self._block(level, block, prefix) for block in self._blocks()]
         scores, lengths = torch.cat([one[0] for one in blocks]), torch.cat([one[1] for one in blocks])
@@ -319,22 +338,3 @@ class Funnel:
         """Scores of some items for a query, by a prefix."""
         start = _Left(items, base[query].expand(len(items)), items.float())
         return self._again(start, -1, level, [term[:, query].contiguous() for term in terms]).scores
-
-
-@dataclass(frozen=True, eq=False)
-class _Left:
-    """Items that are left for a query: their products with it so far, and their scores."""
-
-    rows: Int64[Tensor, "item"]
-    products: Float32[Tensor, "item"]
-    scores: Float32[Tensor, "item"]
-
-    @classmethod
-    def joined(cls, parts: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> "_Left":
-        """From rows, products and scores of consecutive blocks."""
-        return cls(*(torch.from_numpy(np.concatenate(part)) for part in zip(*parts, strict=True)))
-
-    def best(self, keep: int) -> "_Left":
-        """Those with the best scores, best first."""
-        chosen = self.scores.topk(min(keep, len(self.scores))).indices
-        return _Left(self.rows[chosen], self.products[chosen], self.scores[chosen])

@@ -26,6 +26,7 @@ from torch import Tensor
 
 from prior_lab.checks import parse_json
 from prior_lab.embedding.arrays import as_features
+from prior_lab.embedding.bottleneck import blank_of
 from prior_lab.embedding.embedder import OrderedEmbedder
 from prior_lab.errors import InputError
 from prior_lab.files import require_file, require_writable, writing
@@ -317,7 +318,14 @@ def _stored(code: Code, place: slice, worth: Tensor, largest: float) -> np.ndarr
     if isinstance(code.posterior, IndexedPosterior):
         kind = np.uint8 if worth.shape[1] <= 256 else np.uint16
         return code.posterior.index[:, place].cpu().numpy().astype(kind)
-    return (code.values[:, place].flatten(1) * (127 / largest)).round().clamp(-127, 127).cpu().numpy().astype(np.int8)
+    return (
+        ((code.values[:, place] - blank_of(code)).flatten(1) * (127 / largest))
+        .round()
+        .clamp(-127, 127)
+        .cpu()
+        .numpy()
+        .astype(np.int8)
+    )
 
 
 def _norm_bytes(norms: Float[Tensor, "item"]) -> np.ndarray:
