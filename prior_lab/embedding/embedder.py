@@ -22,7 +22,7 @@ from torch import Tensor
 
 from prior_lab.checks import described, entry_point, parse_json
 from prior_lab.embedding.arrays import FEWEST, as_features, as_groups
-from prior_lab.embedding.bottleneck import BottleneckConfig, OrderedBottleneck, untrained
+from prior_lab.embedding.bottleneck import BottleneckConfig, untrained
 from prior_lab.embedding.fitting import Objective, Plan, fit_bottleneck
 from prior_lab.errors import InputError
 from prior_lab.files import UNREADABLE, require_file, require_writable, write_tensors, writing

@@ -107,8 +107,8 @@ def fit_bottleneck(
         raise InputError(f"{units} items cannot be shared by {fabric.world_size} processes.")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "learnt.safetensors"
-        given = {"config": config, "plan": plan, "features": features, "groups": groups}
-        refused = fabric.launch(partial(_outcome, path=path, learn=partial(_learn, **given)))
+        learn = partial(_learn, config=config, plan=plan, features=features, groups=groups)
+        refused = fabric.launch(partial(_outcome, path=path, learn=learn))
         if refused is not None:
             raise refused
         learnt = load_file(path)
