@@ -35,8 +35,8 @@ def features(
     images : RGB, uint8 or float in [0, 1], or a data set.
     size : side that images are resized to (bicubic) [pixel]; as they are, if None. EfficientNet-Lite0 was trained at
         224; on the validation split of `emoji` (64 pixels) its features find a drawing's concept among another artist's
-        in 36 % of the cases at 64, 48 % at 96, 53 % at 128, 57 % at 160 and 59 % at 224, where they take 26 times as
-        long as at 64.
+        in 36 % of the cases at 64, 47 % at 96, 52 % at 128, 57 % at 160 and 59 % at 224, where they take some twenty
+        times as long as at 64.
     batch_size : images at once.
 
     Returns
