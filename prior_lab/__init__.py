@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from prior_lab.codec import Codec, compress, decompress
     from prior_lab.data import ImageDataset, list_datasets, load_dataset
     from prior_lab.effective_information import information
+    from prior_lab.embedding import Funnel, OrderedEmbedder, features
     from prior_lab.models import Autoencoder, AutoencoderConfig, ContrastiveConfig, ContrastiveModel
     from prior_lab.orderings import Code
     from prior_lab.search import load_search
@@ -54,10 +55,12 @@ __all__ = [
     "ContrastiveConfig",
     "ContrastiveExperiment",
     "ContrastiveModel",
+    "Funnel",
     "ImageDataset",
     "InformationExplorer",
     "InputError",
     "LossPlot",
+    "OrderedEmbedder",
     "ProbeExplorer",
     "ReconstructionExperiment",
     "SearchExplorer",
@@ -70,6 +73,7 @@ __all__ = [
     "explore_probes",
     "explore_search",
     "explore_stream",
+    "features",
     "figures",
     "information",
     "levels",
@@ -100,9 +104,11 @@ _HOMES = {
     "ContrastiveConfig": "models",
     "ContrastiveExperiment": "tasks",
     "ContrastiveModel": "models",
+    "Funnel": "embedding",
     "ImageDataset": "data",
     "InformationExplorer": "widgets",
     "LossPlot": "widgets",
+    "OrderedEmbedder": "embedding",
     "ProbeExplorer": "widgets",
     "ReconstructionExperiment": "tasks",
     "SearchExplorer": "widgets",
@@ -114,6 +120,7 @@ _HOMES = {
     "explore_probes": "widgets",
     "explore_search": "widgets",
     "explore_stream": "widgets",
+    "features": "embedding",
     "information": "effective_information",
     "list_codecs": "zoo",
     "list_datasets": "data",

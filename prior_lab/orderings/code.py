@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass, replace
 
+import numpy as np
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
@@ -72,6 +73,19 @@ class Code:
     def select(self, images: Int64[Tensor, "selected"]) -> "Code":
         """The code of some of the images."""
         return replace(self, values=self.values[images], posterior=self.posterior.select(images))
+
+    def to_numpy(self, budget: int | None = None) -> Float[np.ndarray, "image column"]:
+        """The token values of a prefix as float32, flattened: what shorter prefixes give are its first columns.
+
+        Parameters
+        ----------
+        budget : tokens of the prefix; all, if not given.
+
+        Raises
+        ------
+        InputError : if it is none that this ordering can stop at.
+        """
+        return self[:budget].values.detach().float().flatten(1).cpu().numpy()
 
     @property
     def information(self) -> Float[Tensor, "token"]:

@@ -90,6 +90,10 @@ class Tokens(nn.Module, ABC):
     def forward(self, features: Float[Tensor, "batch token channel"]) -> Posterior:
         """Posterior of every token."""
 
+    def vectors(self) -> Float[Tensor, "head state channel"] | None:
+        """The vectors of all states, the null state first, where there are finitely many; nothing elsewhere."""
+        return None
+
     @abstractmethod
     def regulariser(self, posterior: Posterior) -> Float[Tensor, ""]:
         """The kind's term of the loss (table 1), unweighted: the mean over tokens and images; masked tokens cost 0."""

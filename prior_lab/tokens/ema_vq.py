@@ -87,6 +87,10 @@ class EMAVQTokens(DiscreteTokens):
         """The codes, looked up."""
         return IndexedPosterior.of(self._looked_up(index), index, self.outcomes)
 
+    def vectors(self) -> Float[Tensor, "head state channel"]:
+        """The null state and the codes."""
+        return torch.cat([torch.zeros_like(self.codes[:, :1]), self.codes], dim=1)
+
     def regulariser(self, posterior: Posterior) -> Float[Tensor, ""]:
         """Commitment loss, the mean squared distance per channel to the (stopped) code."""
         assert isinstance(posterior, IndexedPosterior)

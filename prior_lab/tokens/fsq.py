@@ -57,12 +57,19 @@ class FSQTokens(DiscreteTokens):
         return self._outcomes
 
     def received(self, index: Int64[Tensor, "batch token"]) -> IndexedPosterior:
-        """The numbers that an index stands for, mapped back to channels; zero for the null state."""
-        half_width, step, place = (self.get_buffer(name) for name in ("half_width", "step", "place"))
-        count = (2 * half_width).round().long() + 1
-        numbers = ((index.clamp_min(1) - 1)[..., None] // place) % count - step
-        states = per_head(self.outer, numbers / step) * (index > 0)[..., None]
-        return IndexedPosterior.of(states, index, self.outcomes)
+        """The states, looked up."""
+        states = self.vectors()
+        head = torch.arange(len(states), device=index.device).repeat_interleave(index.shape[1] // len(states))
+        return IndexedPosterior.of(states[head, index], index, self.outcomes)
+
+    def vectors(self) -> Float[Tensor, "head state channel"]:
+        """The null state, and what every combination of rounded numbers is mapped to."""
+        step, place = self.get_buffer("step"), self.get_buffer("place")
+        widths = (2 * self.get_buffer("half_width") / (1 + 1e-3) + 1).round().long()
+        numbers = torch.arange(self.outcomes - 1, device=step.device)[:, None] // place % widths
+        rounded = (numbers - step) / step
+        states = self.outer(rounded.expand(len(self.outer.weight), -1, -1))
+        return torch.cat([torch.zeros_like(states[:, :1]), states], dim=1)
 
     def regulariser(self, posterior: Posterior) -> Float[Tensor, ""]:
         """Zero."""
