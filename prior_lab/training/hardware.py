@@ -6,6 +6,7 @@ devices elsewhere, in a notebook or on a terminal, it starts a process for each 
 and talk over the loopback device, so that nothing listens beyond the machine.
 """
 
+import logging
 import os
 import shutil
 import sys
@@ -57,6 +58,7 @@ def make_fabric(device: str, devices: int, precision: str) -> "Fabric":
         torch.set_float32_matmul_precision("high")  # products of float32 as TensorFloat-32, several times as fast
     if accelerator == "cuda" and devices > 1 and not _started() and torch.cuda.is_initialized():
         raise InputError("CUDA is in use in this process already; train on several devices from a fresh one.")
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # the precision, which a run records, is no warning
     return Fabric(
         accelerator=accelerator,
         devices=here,

@@ -102,7 +102,7 @@ BUDGETS = {
     "too many tokens": ([7, 15], "whole levels, 1, 3, 7 tokens; 15 are none"),
     "too few": ([7], "Each of 2 images needs a budget; 1 were given."),
     "too many": ([7, 7, 7], "Each of 2 images needs a budget; 3 were given."),
-    "none": ([], "There are 0 budgets"),
+    "none": ([], "Each of 2 images needs a budget; 0 were given."),
     "a number": (7, "budgets is 7"),
     "a text": ("77", "budgets is '77'"),
     "texts": (["7", "7"], "budgets holds '7'; a whole number was expected"),

@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -60,6 +62,19 @@ def test_a_run_stopped_by_ctrl_c_and_resumed_equals_one_that_was_not(
         assert torch.equal(one, other), name
     losses = [{record["step"]: record["loss"] for record in run.history} for run in (whole, resumed)]
     assert losses[0] == {step: loss for step, loss in losses[1].items() if step != 5}
+
+
+def test_a_run_without_progress_says_nothing_in_any_precision(pictures: Path, tmp_path: Path) -> None:
+    """In a process of its own, where no test runner has handlers: what Fabric tells goes to standard error there."""
+    experiment = replace(tiny.reconstruction(pictures), precision="bf16-mixed", steps=2)
+    code = f"""
+        from prior_lab.tasks import experiment_from_json
+        from prior_lab.training.loop import train
+        train(experiment_from_json({experiment.to_json()!r}), {str(tmp_path)!r}, device="cpu", progress=False)
+    """
+    command = [sys.executable, "-c", "\n".join(line.strip() for line in code.splitlines())]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")
 
 
 def test_a_run_begun_on_another_kind_of_device_is_continued(pictures: Path, tmp_path: Path) -> None:
