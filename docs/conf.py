@@ -17,7 +17,10 @@ import prior_lab  # noqa: E402
 def own_pages() -> dict[str, list[str]]:
     """By module: which of its names have a page of their own, as names of `prior_lab`."""
     public = {name: getattr(prior_lab, name) for name in prior_lab.__all__}
-    modules = ("data", "effective_information", "models", "orderings", "search", "tasks", "training", "widgets", "zoo")
+    modules = (
+        "codec", "data", "effective_information", "embedding", "models", "orderings", "search", "tasks", "training",
+        "widgets", "zoo",
+    )  # fmt: skip
     found = {name: import_module(f"prior_lab.{name}") for name in modules}
     return {
         f"prior_lab.{module}": [name for name, thing in public.items() if getattr(home, name, None) is thing]
