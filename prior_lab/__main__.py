@@ -17,6 +17,7 @@ import tyro
 from prior_lab.commands.answers import Command
 from prior_lab.commands.bytes import Compress, Decompress
 from prior_lab.commands.data import Data
+from prior_lab.commands.embedding import Embed, SearchIndex
 from prior_lab.commands.flags import SearchFlags, StudyFlags, TrainFlags
 from prior_lab.commands.lab import Bench, Explore
 from prior_lab.commands.measuring import Ceiling, Information, Measure, Probe, Quality
@@ -47,6 +48,8 @@ def parse(arguments: Sequence[str]) -> Command:
         | Annotated[Probe, tyro.conf.subcommand("probe")]
         | Annotated[Compress, tyro.conf.subcommand("compress")]
         | Annotated[Decompress, tyro.conf.subcommand("decompress")]
+        | Annotated[Embed, tyro.conf.subcommand("embed")]
+        | Annotated[SearchIndex, tyro.conf.subcommand("search-index")]
         | Annotated[Explore, tyro.conf.subcommand("explore")]
         | Annotated[Data, tyro.conf.subcommand("data")]
         | Annotated[Paper, tyro.conf.subcommand("paper")]

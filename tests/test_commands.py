@@ -231,6 +231,8 @@ def test_the_list_of_commands_is_quick() -> None:
         "quality",
         "information",
         "probe",
+        "embed",
+        "search-index",
         "explore",
         "data",
         "paper",
