@@ -176,9 +176,10 @@ class Codec:
         InputError : if one is no such file, is of another codec, or holds no whole level.
         """
         contents = [self._contents(file, f"File {number}: " * (len(files) > 1)) for number, file in enumerate(files)]
+        made_by = self.model.fingerprint
         codes = [self.symbols.code(self.model, numbers[None]) for numbers in self._decoded(contents)]
         return [
-            Received(replace(code, made_by=self.model.fingerprint), one.ends, one.note, one.is_damaged)
+            Received(replace(code, made_by=made_by), one.ends, one.note, one.is_damaged)
             for one, code in zip(contents, codes, strict=True)
         ]
 

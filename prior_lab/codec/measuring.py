@@ -36,9 +36,9 @@ def measure_files(codec: Codec, images: UInt8[Tensor, "image 3 height width"]) -
     """
     code = codec.encode(images)
     budgets = list(codec.model.budgets)
-    received = codec.unpack(codec.pack(code))
-    ends = np.array([one.ends for one in received]).T
-    streams = np.array([_stream_sizes(file) for file in codec.pack(code)]).T
+    files = codec.pack(code)
+    ends = np.array([one.ends for one in codec.unpack(files)]).T
+    streams = np.array([_stream_sizes(file) for file in files]).T
     pictures = codec.model.decode_budgets(code)
     qualities = xr.concat([quality(images, one) for one in pictures], dim="budget", join="exact")
     tables = {"static": codec.without_foresight()} | ({} if codec.foresight is None else {"foresight": codec})

@@ -106,8 +106,7 @@ class Residual(Ordering):
         """Level by level; a prefix has whole levels."""
         places = [place for place in self.levels.slices if place.stop <= index.shape[1]]
         parts = [
-            self._discrete(tokens).received(index[:, place])
-            for tokens, place in zip(self.tokens, places, strict=False)
+            self._discrete(tokens).received(index[:, place]) for tokens, place in zip(self.tokens, places, strict=False)
         ]
         posterior = type(parts[0]).join(parts)
         return Code(posterior.values(), posterior, self.prefixes)

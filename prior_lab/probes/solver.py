@@ -46,9 +46,7 @@ class Targets:
     places: Int64[Tensor, "sample"]
     weights: Float[Tensor, "sample"]
 
-    def loss(
-        self, logits: Float[Tensor, "label sample"]
-    ) -> tuple[Float64[Tensor, ""], Float[Tensor, "label sample"]]:
+    def loss(self, logits: Float[Tensor, "label sample"]) -> tuple[Float64[Tensor, ""], Float[Tensor, "label sample"]]:
         """Mean cross-entropy [nat] and its gradient by the logits."""
         shares = logits.log_softmax(dim=0)
         losses, weights = -shares.gather(0, self.places[None])[0], self.weights.to(shares.dtype)

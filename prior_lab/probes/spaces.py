@@ -118,9 +118,7 @@ class Primal(Space):
         """A product."""
         return vector[0] @ self.features
 
-    def inner(
-        self, one: Float[Tensor, "1 label entry"], other: Float[Tensor, "1 label entry"]
-    ) -> Float[Tensor, ""]:
+    def inner(self, one: Float[Tensor, "1 label entry"], other: Float[Tensor, "1 label entry"]) -> Float[Tensor, ""]:
         """Of all entries but the first."""
         return (one[0, :, 1:] * other[0, :, 1:]).sum()
 
@@ -180,9 +178,7 @@ class Dual(Space):
         """At hand."""
         return vector[1]
 
-    def inner(
-        self, one: Float[Tensor, "2 label sample"], other: Float[Tensor, "2 label sample"]
-    ) -> Float[Tensor, ""]:
+    def inner(self, one: Float[Tensor, "2 label sample"], other: Float[Tensor, "2 label sample"]) -> Float[Tensor, ""]:
         """One's A with the other's logits, whose bias does not count, for A has mean 0."""
         return (one[0] * other[1]).sum()
 
