@@ -1,10 +1,10 @@
 """The commands `compress` and `decompress`: files, pictures, and what is refused."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import refused, told
 from PIL import Image
 
 import prior_lab as pl
@@ -28,18 +28,6 @@ def files(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("files")
     main(["compress", str(images), "--out", str(folder), "--model", MODEL])
     return folder
-
-
-def told(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> dict:
-    capsys.readouterr()
-    main([*arguments, "--json"])
-    return json.loads(capsys.readouterr().out)
-
-
-def refused(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> str:
-    with pytest.raises(SystemExit, match="2"):
-        main(arguments)
-    return capsys.readouterr().err
 
 
 def test_files_decode_to_what_the_library_decodes(files: Path, images: Path, tmp_path: Path) -> None:

@@ -174,6 +174,7 @@ def test_files_end_at_their_own_level(page):
 def test_python_moves_the_slider(lab, page):
     lab.run_cell("explorer.cut = 40")
     wait_for_bytes(page, "40 bytes")
+    assert page.locator(".pl-problem:not(:empty)").count() == 0
 
 
 def test_other_images_and_other_arms_come_from_the_kernel(page):

@@ -1,10 +1,10 @@
 """The commands `embed` and `search-index`: arrays in, codes and results out, and what is refused."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import refused, told
 
 import prior_lab as pl
 from prior_lab.__main__ import main
@@ -53,19 +53,6 @@ def index(arrays: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("index")
     main(["embed", str(arrays / "features.npy"), "--out", str(folder / "codes.safetensors"), *SMALL])
     return folder
-
-
-def told(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> dict:
-    capsys.readouterr()
-    main([*arguments, "--json"])
-    return json.loads(capsys.readouterr().out)
-
-
-def refused(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> str:
-    capsys.readouterr()
-    with pytest.raises(SystemExit, match="2"):
-        main(arguments)
-    return capsys.readouterr().err
 
 
 def test_codes_are_those_of_the_embedder_that_is_written_beside_them(arrays: Path, index: Path) -> None:

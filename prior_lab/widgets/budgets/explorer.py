@@ -14,12 +14,12 @@ from IPython.display import Image
 from prior_lab import figures, zoo
 from prior_lab.checks import whole_number
 from prior_lab.errors import InputError
-from prior_lab.widgets.base import Explorer
 from prior_lab.widgets.budgets.canvas import BudgetCanvas
 from prior_lab.widgets.budgets.gallery import Gallery, Page, Reconstructor
 from prior_lab.widgets.budgets.state import BudgetState
 from prior_lab.widgets.budgets.summary import summary_text
 from prior_lab.widgets.canvas import palette
+from prior_lab.widgets.paged import PagedExplorer
 from prior_lab.widgets.pictures import Pictures, Selection
 from prior_lab.widgets.sources import by_name, study_images, study_name
 
@@ -101,7 +101,7 @@ def _study_collection(study: xr.DataTree, images: object) -> dict[str, Opener]:
     return {group: partial(open_group, group, nodes) for group, nodes in groups.items()}
 
 
-class BudgetExplorer(Explorer):
+class BudgetExplorer(PagedExplorer):
     """Images at every budget beside their quality curves; made by `explore`.
 
     Attributes
@@ -201,21 +201,6 @@ class BudgetExplorer(Explorer):
         with self._lock:
             self._open(group)
             self._show_page()
-
-    @property
-    def images(self) -> tuple[int, ...]:
-        """Numbers of the images on screen; set it to look at particular ones."""
-        return self.selection.indices
-
-    @images.setter
-    def images(self, indices: object) -> None:
-        self.selection.fix(indices)
-        self._show_page()
-
-    def choose(self, label: str) -> None:
-        """Show images of one label, written "taxonomy: label"; "all" for all."""
-        self.selection.choose(label)
-        self._show_page()
 
     @property
     def table(self) -> xr.Dataset:
@@ -341,19 +326,10 @@ class BudgetExplorer(Explorer):
         match request:
             case {"action": "prepare"}:  # while people look at this page, the next one is decoded
                 self.gallery.page(self.selection.indices_after(1))
-                return
             case {"action": "group", "label": group}:
                 self.group = group
-                return
-            case {"action": "choose", "label": label}:
-                self.selection.choose(label)
-            case {"action": "next"}:
-                self.selection.turn(1)
-            case {"action": "previous"}:
-                self.selection.turn(-1)
-            case {"action": "shuffle"}:
-                self.selection.shuffle()
-        self._show_page()
+            case _:
+                self._turn(request)
 
 
 def _yardsticks(table: xr.Dataset, metric: str) -> list[dict[str, Any]]:

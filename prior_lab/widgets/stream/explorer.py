@@ -12,8 +12,8 @@ from prior_lab.codec import Codec
 from prior_lab.data import ImageDataset
 from prior_lab.errors import InputError
 from prior_lab.models import Autoencoder
-from prior_lab.widgets.base import Explorer
 from prior_lab.widgets.canvas import palette
+from prior_lab.widgets.paged import PagedExplorer
 from prior_lab.widgets.pictures import Pictures, Selection
 from prior_lab.widgets.sources import study_images, study_name
 from prior_lab.widgets.stream.canvas import StreamCanvas
@@ -84,7 +84,7 @@ def explore_stream(
     return StreamExplorer(arms, pictures, name=name, shown=shown, cut=cut, target=target, count=int(count))
 
 
-class StreamExplorer(Explorer):
+class StreamExplorer(PagedExplorer):
     """Pictures of the first bytes of their files; made by `explore_stream`.
 
     Attributes
@@ -193,21 +193,6 @@ class StreamExplorer(Explorer):
             self._open(labels)
 
     @property
-    def images(self) -> tuple[int, ...]:
-        """Numbers of the images on screen; set it to look at particular ones."""
-        return self.selection.indices
-
-    @images.setter
-    def images(self, indices: object) -> None:
-        self.selection.fix(indices)
-        self._show_page()
-
-    def choose(self, label: str) -> None:
-        """Show images of one label, written "taxonomy: label"; "all" for all."""
-        self.selection.choose(label)
-        self._show_page()
-
-    @property
     def file(self) -> bytes:
         """As much of the chosen file as has arrived."""
         arm, image = self.state.chosen
@@ -305,19 +290,10 @@ class StreamExplorer(Explorer):
         match request:
             case {"action": "prepare"}:  # while people look at this page, the next one is made
                 self.gallery.page(self.selection.indices_after(1), self.shown)
-                return
             case {"action": "arm", "place": int(place), "label": str(label)}:
                 self._open(self._with(place, label))
-                return
-            case {"action": "choose", "label": label}:
-                self.selection.choose(label)
-            case {"action": "next"}:
-                self.selection.turn(1)
-            case {"action": "previous"}:
-                self.selection.turn(-1)
-            case {"action": "shuffle"}:
-                self.selection.shuffle()
-        self._show_page()
+            case _:
+                self._turn(request)
 
     def _with(self, place: int, label: str) -> tuple[str, ...]:
         """The arms with another one in a place; one that is there already changes places with it."""
